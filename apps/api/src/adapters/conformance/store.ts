@@ -1,0 +1,21 @@
+import { describe } from 'vitest'
+import { ackAndDeleteSuite } from './ack-and-delete.ts'
+import { createSuite } from './create.ts'
+import type { StoreHarness } from './harness.ts'
+import { idempotencySuite } from './idempotency.ts'
+import { listSuite } from './list.ts'
+import { orderSuite } from './order.ts'
+
+/**
+ * The contract that every store keeps. An adapter's test opens a store and runs this; the suite does not know which one.
+ * @param open a fresh store, closed and removed by the caller at the end
+ */
+export function storeConformance(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`${name} keeps the store's contract`, () => {
+    createSuite(open)
+    idempotencySuite(open)
+    ackAndDeleteSuite(open)
+    listSuite(open)
+    orderSuite(open)
+  })
+}

@@ -1,0 +1,4 @@
+import { openCheckpointer } from './checkpointer.ts'
+import { runThread } from './thread.ts'
+
+runThread(({ path }) => openCheckpointer(path))

@@ -1,0 +1,83 @@
+import type { DatabaseSync } from 'node:sqlite'
+
+/**
+ * The migrations, oldest first; `user_version` counts those applied. A released one is never edited.
+ *
+ * `seq` is `created_at` in microseconds, unique and rising in commit order across the whole file: the row's key, the
+ * cursor's position and, through the id's codec, the way from an event id to its row.
+ */
+const MIGRATIONS = [
+  `
+  CREATE TABLE workspaces (id INTEGER PRIMARY KEY, workspace_id TEXT NOT NULL UNIQUE) STRICT;
+  -- The last seq ever given, so that none is given again when the clock steps back or the newest event is deleted.
+  CREATE TABLE commit_clock (id INTEGER PRIMARY KEY CHECK (id = 1), last_seq INTEGER NOT NULL) STRICT;
+  INSERT INTO commit_clock VALUES (1, 0);
+  CREATE TABLE data_keys (name TEXT PRIMARY KEY, key BLOB NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    tail TEXT NOT NULL,
+    workspace INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    -- Equal to seq while pending: an ack then keeps the row's length, and SQLite overwrites it in place.
+    acknowledged_us INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    event_type TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    payload TEXT NOT NULL
+  ) STRICT;
+  -- Each ends with seq, the rowid. The inbox without filters merges the three priorities' ranges.
+  CREATE INDEX events_pending ON events (workspace, priority) WHERE status = 0;
+  CREATE INDEX events_acknowledged ON events (workspace, priority) WHERE status = 1;
+  CREATE INDEX events_source ON events (workspace, source, status);
+  CREATE INDEX events_type ON events (workspace, event_type, status);
+  CREATE TABLE event_metadata (
+    workspace INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (workspace, key, value, status, seq)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE idempotency (
+    seq INTEGER PRIMARY KEY,
+    tail TEXT NOT NULL,
+    workspace INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint BLOB NOT NULL
+  ) STRICT;
+  CREATE UNIQUE INDEX idempotency_key ON idempotency (workspace, key);
+  `,
+]
+
+/**
+ * Brings the file to this program's schema, each migration in a transaction of its own.
+ * @throws Error, with the file untouched, when a newer program has written it
+ */
+export function migrate(db: DatabaseSync): void {
+  for (;;) {
+    if (schemaVersion(db) === MIGRATIONS.length) return
+    db.exec('BEGIN EXCLUSIVE')
+    try {
+      const version = schemaVersion(db)
+      if (version > MIGRATIONS.length) {
+        throw new Error(
+          `The data was written by a newer version of Triggers (schema ${version}; this program knows ${MIGRATIONS.length}). ` +
+            'Start that version or a later one, or set DATA_DIR to another directory.',
+        )
+      }
+      const next = MIGRATIONS[version]
+      if (next !== undefined) db.exec(`${next}; PRAGMA user_version = ${version + 1}`)
+      db.exec('COMMIT')
+    } catch (error) {
+      if (db.isTransaction) db.exec('ROLLBACK')
+      throw error
+    }
+  }
+}
+
+function schemaVersion(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
+}

@@ -1,0 +1,4 @@
+import { openWriter } from './writer.ts'
+import { runThread } from './thread.ts'
+
+runThread(({ path }) => openWriter(path))

@@ -1,0 +1,201 @@
+/** The writer thread: every change of the file, one transaction a batch. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { AckResult, NewEvent } from '../../ports.ts'
+import { EVENT_STATUSES, PRIORITIES } from '../../ports.ts'
+import { metadataTerms } from '../metadata-terms.ts'
+import { isStorageFault, openDatabase } from './database.ts'
+import { type EventAddress, randomTail } from './event-id.ts'
+import type { Batch, BatchTimes, CallOf, OutputOf, Reply, WriterCalls, Written } from './protocol.ts'
+import { migrate } from './schema.ts'
+import { faultOf, type ThreadWork } from './thread.ts'
+import { Workspaces } from './workspaces.ts'
+
+const PENDING = EVENT_STATUSES.indexOf('pending')
+const ACKNOWLEDGED = EVENT_STATUSES.indexOf('acknowledged')
+const CACHE_KIB = 64 * 1024
+
+type Handlers = { [K in keyof WriterCalls]: (input: WriterCalls[K]['input']) => OutputOf<WriterCalls, K> }
+
+export class Writer implements ThreadWork<WriterCalls> {
+  readonly #db: DatabaseSync
+  readonly #workspaces: Workspaces
+  readonly #sql
+  #times: BatchTimes = { nowUs: 0, eventsExpiredUs: 0, keysExpiredUs: 0 }
+  #lastSeq = 0
+
+  readonly #handlers: Handlers = {
+    create: ({ workspaceId, events }) => this.#create(workspaceId, events),
+    ack: ({ workspaceId, addresses }) => this.#ack(workspaceId, addresses),
+    delete: ({ workspaceId, addresses }) => this.#delete(workspaceId, addresses),
+    sweep: ({ limit }) => this.#sweep(limit),
+    dataKey: ({ name, candidate }) => this.#dataKey(name, candidate),
+  }
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+    this.#workspaces = new Workspaces(db)
+    const where = 'WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?'
+    this.#sql = {
+      begin: db.prepare('BEGIN IMMEDIATE'),
+      commit: db.prepare('COMMIT'),
+      clock: db.prepare('SELECT last_seq FROM commit_clock'),
+      setClock: db.prepare('UPDATE commit_clock SET last_seq = ?'),
+      insertEvent: db.prepare(
+        'INSERT INTO events (seq, tail, workspace, status, priority, acknowledged_us, source, event_type, metadata, payload) ' +
+          `VALUES (?1, ?2, ?3, ${PENDING}, ?4, ?1, ?5, ?6, ?7, ?8)`,
+      ),
+      insertTerm: db.prepare('INSERT INTO event_metadata (workspace, key, value, status, seq) VALUES (?, ?, ?, ?, ?)'),
+      deleteTerm: db.prepare('DELETE FROM event_metadata WHERE workspace = ? AND key = ? AND value = ? AND status = ? AND seq = ?'),
+      findKey: db.prepare('SELECT seq, tail, fingerprint FROM idempotency WHERE workspace = ? AND key = ?'),
+      insertKey: db.prepare('INSERT INTO idempotency (seq, tail, workspace, key, fingerprint) VALUES (?, ?, ?, ?, ?)'),
+      deleteKey: db.prepare('DELETE FROM idempotency WHERE seq = ?'),
+      findForAck: db.prepare(`SELECT status, acknowledged_us, metadata FROM events ${where}`),
+      ack: db.prepare(`UPDATE events SET status = ${ACKNOWLEDGED}, acknowledged_us = ? WHERE seq = ?`),
+      findForDelete: db.prepare(`SELECT seq, workspace, status, metadata FROM events ${where}`),
+      deleteEvent: db.prepare('DELETE FROM events WHERE seq = ?'),
+      expired: db.prepare('SELECT seq, workspace, status, metadata FROM events WHERE seq < ? ORDER BY seq LIMIT ?'),
+      expiredKeys: db.prepare('DELETE FROM idempotency WHERE seq IN (SELECT seq FROM idempotency WHERE seq < ? ORDER BY seq LIMIT ?)'),
+      findDataKey: db.prepare('SELECT key FROM data_keys WHERE name = ?'),
+      insertDataKey: db.prepare('INSERT INTO data_keys (name, key) VALUES (?, ?) ON CONFLICT DO NOTHING'),
+    }
+  }
+
+  run(batch: Batch<WriterCalls>): Reply[] {
+    this.#times = batch.times
+    try {
+      return this.#commit(batch.calls)
+    } catch (error) {
+      // A call that the program cannot carry out must not take its neighbours down: each on its own.
+      if (batch.calls.length > 1 && !isStorageFault(error)) return batch.calls.flatMap((call) => this.run({ ...batch, calls: [call] }))
+      const fault = faultOf(error)
+      return batch.calls.map(() => fault)
+    }
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  #commit(calls: CallOf<WriterCalls>[]): Reply[] {
+    this.#sql.begin.run()
+    try {
+      // Read anew each time: another process may have written to the file.
+      const lastSeq = Number(this.#sql.clock.get()?.['last_seq'])
+      this.#lastSeq = lastSeq
+      const replies = calls.map((call) => ({ value: this.#handle(call) }))
+      if (this.#lastSeq !== lastSeq) this.#sql.setClock.run(this.#lastSeq)
+      this.#sql.commit.run()
+      return replies
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      this.#workspaces.forget()
+      throw error
+    }
+  }
+
+  #handle(call: CallOf<WriterCalls>): unknown {
+    switch (call.type) {
+      case 'create':
+        return this.#handlers.create(call.input)
+      case 'ack':
+        return this.#handlers.ack(call.input)
+      case 'delete':
+        return this.#handlers.delete(call.input)
+      case 'sweep':
+        return this.#handlers.sweep(call.input)
+      case 'dataKey':
+        return this.#handlers.dataKey(call.input)
+    }
+  }
+
+  #create(workspaceId: string, events: readonly NewEvent[]): Written[] {
+    const workspace = this.#workspaces.findOrAdd(workspaceId)
+    return events.map((event) => {
+      const earlier = event.idempotency && this.#useOfKey(workspace, event.idempotency)
+      return earlier ?? this.#insert(workspace, event)
+    })
+  }
+
+  #insert(workspace: number, event: NewEvent): Written {
+    const seq = Math.max(this.#times.nowUs, this.#lastSeq + 1)
+    const tail = randomTail()
+    this.#lastSeq = seq
+    const priority = PRIORITIES.indexOf(event.priority)
+    this.#sql.insertEvent.run(seq, tail, workspace, priority, event.source, event.eventType, event.metadata, event.payload)
+    for (const [key, value] of metadataTerms(event.metadata)) this.#sql.insertTerm.run(workspace, key, value, PENDING, seq)
+    if (event.idempotency !== undefined) {
+      this.#sql.insertKey.run(seq, tail, workspace, event.idempotency.key, event.idempotency.fingerprint)
+    }
+    return { outcome: 'created', seq, tail }
+  }
+
+  /** What the key was used for, or undefined when it is free (an expired use is cleared away). */
+  #useOfKey(workspace: number, idempotency: { key: string; fingerprint: Uint8Array }): Written | undefined {
+    const row = this.#sql.findKey.get(workspace, idempotency.key)
+    if (row === undefined) return undefined
+    const seq = Number(row['seq'])
+    if (seq < this.#times.keysExpiredUs) {
+      this.#sql.deleteKey.run(seq)
+      return undefined
+    }
+    const same = row['fingerprint'] instanceof Uint8Array && Buffer.compare(row['fingerprint'], idempotency.fingerprint) === 0
+    return same ? { outcome: 'replayed', seq, tail: String(row['tail']) } : { outcome: 'key_reused' }
+  }
+
+  #ack(workspaceId: string, addresses: (EventAddress | null)[]): AckResult[] {
+    const workspace = this.#workspaces.find(workspaceId)
+    return addresses.map((address) => {
+      const found = workspace !== undefined && address && this.#sql.findForAck.get(address.seq, address.tail, workspace, this.#times.eventsExpiredUs)
+      if (!found || !address || workspace === undefined) return { outcome: 'not_found' }
+      if (found['status'] === ACKNOWLEDGED) {
+        return { outcome: 'already_acknowledged', acknowledgedAtUs: Number(found['acknowledged_us']) }
+      }
+      const acknowledgedAtUs = Math.max(this.#times.nowUs, address.seq)
+      this.#sql.ack.run(acknowledgedAtUs, address.seq)
+      for (const [key, value] of metadataTerms(String(found['metadata']))) {
+        this.#sql.deleteTerm.run(workspace, key, value, PENDING, address.seq)
+        this.#sql.insertTerm.run(workspace, key, value, ACKNOWLEDGED, address.seq)
+      }
+      return { outcome: 'acknowledged', acknowledgedAtUs }
+    })
+  }
+
+  #delete(workspaceId: string, addresses: (EventAddress | null)[]): null {
+    const workspace = this.#workspaces.find(workspaceId)
+    if (workspace === undefined) return null
+    for (const address of addresses) {
+      const row = address && this.#sql.findForDelete.get(address.seq, address.tail, workspace, this.#times.eventsExpiredUs)
+      if (row) this.#remove(row)
+    }
+    return null
+  }
+
+  #sweep(limit: number): boolean {
+    const rows = this.#sql.expired.all(this.#times.eventsExpiredUs, limit)
+    for (const row of rows) this.#remove(row)
+    const keys = this.#sql.expiredKeys.run(this.#times.keysExpiredUs, limit)
+    return rows.length === limit || Number(keys.changes) === limit
+  }
+
+  #remove(row: Record<string, unknown>): void {
+    const seq = Number(row['seq'])
+    for (const [key, value] of metadataTerms(String(row['metadata']))) {
+      this.#sql.deleteTerm.run(Number(row['workspace']), key, value, Number(row['status']), seq)
+    }
+    this.#sql.deleteEvent.run(seq)
+  }
+
+  #dataKey(name: string, candidate: Uint8Array): Uint8Array {
+    this.#sql.insertDataKey.run(name, candidate)
+    const key = this.#sql.findDataKey.get(name)?.['key']
+    if (!(key instanceof Uint8Array)) throw new Error(`The data key ${name} is missing.`)
+    return key
+  }
+}
+
+/** Opens the file for writing, at this program's schema. */
+export function openWriter(path: string): Writer {
+  const db = openDatabase(path, { cacheKiB: CACHE_KIB })
+  migrate(db)
+  return new Writer(db)
+}
