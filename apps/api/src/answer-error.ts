@@ -1,0 +1,28 @@
+import type { Context } from 'hono'
+import { answerJson, type AppEnv } from './context.ts'
+import { ApiError } from './errors.ts'
+import { StoreUnavailableError } from './ports.ts'
+
+/** When a client should come back to a storage that cannot take its work now, in seconds. */
+const RETRY_AFTER_SECONDS = '1'
+
+/** The one envelope of all failures. What the caller cannot know or mend is logged, and answered with a fixed sentence. */
+export function answerError(c: Context<AppEnv>, error: unknown): Response {
+  const { code, status, message, details, headers } = asApiError(c, error)
+  return answerJson(c, status, { error: { code, message, details, request_id: c.get('requestId') } }, headers)
+}
+
+function asApiError(c: Context<AppEnv>, error: unknown): ApiError {
+  if (error instanceof ApiError) return error
+  const { log } = c.get('deps')
+  const request = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path }
+  if (error instanceof StoreUnavailableError) {
+    log.warn({ ...request, err: error }, 'the storage is unavailable')
+    return new ApiError('SERVICE_UNAVAILABLE', 'The storage cannot take it now; nothing was stored.', {
+      details: { suggestion: 'Try again after the seconds in `Retry-After`.' },
+      headers: { 'retry-after': RETRY_AFTER_SECONDS },
+    })
+  }
+  log.error({ ...request, err: error }, 'a request failed')
+  return new ApiError('INTERNAL_ERROR', 'The server failed. Its log has this request id.')
+}

@@ -1,0 +1,102 @@
+import { createRoute, type RouteConfig, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { AppEnv } from './context.ts'
+import { type ErrorCode, errorResponses } from './errors.ts'
+import type { Scope } from './ports.ts'
+import { readRequest } from './request.ts'
+
+type SuccessStatus = 200 | 201 | 202
+
+interface Success {
+  description: string
+  schema: z.ZodType
+  example: unknown
+}
+
+interface RequestSchemas {
+  params?: z.ZodObject
+  query?: z.ZodObject
+  headers?: z.ZodObject
+  body?: { schema: z.ZodType; examples: Record<string, { summary: string; value: unknown }> }
+}
+
+type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
+
+export interface Input<Request extends RequestSchemas> {
+  params: Output<Request['params']>
+  query: Output<Request['query']>
+  headers: Output<Request['headers']>
+  body: Request['body'] extends { schema: infer Schema } ? Output<Schema> : undefined
+}
+
+/** A success that the endpoint declares; the request id is put beside it. */
+export type Answer<Successes> = {
+  [Status in keyof Successes]: Successes[Status] extends { schema: infer Schema extends z.ZodType }
+    ? { status: Status; body: Omit<z.input<Schema>, 'request_id'>; headers?: Record<string, string> | undefined }
+    : never
+}[keyof Successes]
+
+export interface EndpointOptions<Request extends RequestSchemas, Successes extends Partial<Record<SuccessStatus, Success>>> {
+  /** The camelCase of the file's name. */
+  operationId: string
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete'
+  path: `/v1/${string}`
+  tag: string
+  summary: string
+  description: string
+  /** Who may call it: a key with one of these scopes, any key (`[]`), or everybody. */
+  access: readonly Scope[] | 'public'
+  /** The body's limit in bytes where it is not the usual one. */
+  maxBodyBytes?: number
+  request: Request
+  success: Successes
+  errors: readonly (ErrorCode | `${ErrorCode}.${number}`)[]
+}
+
+export interface Endpoint {
+  route: RouteConfig & { operationId: string }
+  access: readonly Scope[] | 'public'
+  maxBodyBytes?: number | undefined
+  success: Partial<Record<number, Success>>
+  /** Reads and validates the request, calls the handler. */
+  run(c: Context<AppEnv>): Promise<{ status: number; body: object; headers?: Record<string, string> | undefined }>
+}
+
+/** Ties an endpoint's declaration, which the document is made from, to the handler that keeps it. */
+export function endpoint<const Request extends RequestSchemas, const Successes extends Partial<Record<SuccessStatus, Success>>>(
+  options: EndpointOptions<Request, Successes>,
+  handler: (c: Context<AppEnv>, input: Input<Request>) => Promise<Answer<Successes> & { status: number; body: object }>,
+): Endpoint {
+  const { request, success, access } = options
+  const json = (schema: z.ZodType, rest: object) => ({ content: { 'application/json': { schema, ...rest } } })
+  const successes: Record<string, Success> = success
+  const route = createRoute({
+    operationId: options.operationId,
+    method: options.method,
+    path: options.path,
+    tags: [options.tag],
+    summary: options.summary,
+    description: options.description,
+    ...(access === 'public' ? {} : { security: [{ ApiKey: [] }, { Bearer: [] }] }),
+    request: {
+      ...(request.params && { params: request.params }),
+      ...(request.query && { query: request.query }),
+      ...(request.headers && { headers: request.headers }),
+      ...(request.body && { body: { required: true, ...json(request.body.schema, { examples: request.body.examples }) } }),
+    },
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(successes).map(([status, { description, schema, example }]) => [status, { description, ...json(schema, { example }) }]),
+      ),
+      ...errorResponses(...options.errors),
+    },
+  })
+  return {
+    route: { ...route, operationId: options.operationId },
+    access,
+    maxBodyBytes: options.maxBodyBytes,
+    success: successes,
+    // The four schemas that `readRequest` parses with are the ones that `Input` is made of.
+    run: async (c) => handler(c, (await readRequest(c, request, options.maxBodyBytes)) as Input<Request>),
+  }
+}

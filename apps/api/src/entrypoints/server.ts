@@ -1,0 +1,6 @@
+/** The embedded server: one process, one directory. */
+import { useCompileCache } from '../compile-cache.ts'
+
+useCompileCache()
+const { runServer } = await import('../run-server.ts')
+await runServer(process.env)

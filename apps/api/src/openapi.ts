@@ -1,0 +1,35 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { endpoints } from './routes/index.ts'
+import { VERSION } from './version.ts'
+
+const TAGS = [
+  { name: 'Events', description: 'What happened: created by producers, kept for a week.' },
+  { name: 'Inbox', description: 'The events that wait to be acknowledged.' },
+  { name: 'Server', description: 'The server itself, and who asks.' },
+]
+
+/** The OpenAPI 3.1 document of the route table. Needs no server. */
+export function openApiDocument() {
+  const app = new OpenAPIHono()
+  for (const { route } of endpoints) app.openAPIRegistry.registerPath(route)
+  app.openAPIRegistry.registerComponent('securitySchemes', 'ApiKey', {
+    type: 'apiKey',
+    in: 'header',
+    name: 'X-API-Key',
+    description: 'The API key. A server that was just started on its own machine accepts `test-api-key-12345`.',
+  })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'Bearer', { type: 'http', scheme: 'bearer', description: 'The API key as a bearer token.' })
+  return app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Triggers API',
+      version: VERSION,
+      description:
+        'Post events; read them from the inbox, in the order in which they were committed. Every answer carries `X-Request-ID`, and every JSON body ' +
+        'its `request_id`. Errors are `{"error": {code, message, details, request_id}}`; fields and query parameters that a call does not know are errors.',
+      license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
+    },
+    servers: [{ url: '/', description: 'This server' }],
+    tags: TAGS,
+  })
+}

@@ -1,0 +1,171 @@
+import { isAscii, isUtf8 } from 'node:buffer'
+import type { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import type { AppEnv } from './context.ts'
+import { type BodyValue, DuplicateKeyError, JsonSyntaxError, parseBody } from './domain/json.ts'
+import { ApiError, type ErrorStatus, type Problem, validationError } from './errors.ts'
+
+/** One event fits, with its metadata; so does the body of any other call. */
+export const MAX_BODY_BYTES = 524_288
+
+interface Schemas {
+  params?: z.ZodType
+  query?: z.ZodType
+  headers?: z.ZodType
+  body?: { schema: z.ZodType }
+}
+
+/**
+ * Reads what an endpoint declares, and validates it. A body that the endpoint does not declare is left unread.
+ * @throws ApiError VALIDATION_ERROR or PAYLOAD_TOO_LARGE
+ */
+export async function readRequest(c: Context<AppEnv>, schemas: Schemas, maxBodyBytes = MAX_BODY_BYTES) {
+  const body = schemas.body && (await readJsonBody(c, maxBodyBytes))
+  return {
+    params: schemas.params && parseWith(schemas.params, c.req.param(), 422),
+    query: readQuery(c.req.url, schemas.query),
+    headers: schemas.headers && parseWith(schemas.headers, c.req.header(), 400),
+    body: schemas.body && parseWith(schemas.body.schema, body, 400),
+  }
+}
+
+/**
+ * @returns what the schema makes of the value
+ * @throws ApiError VALIDATION_ERROR that names every problem
+ */
+function parseWith<Schema extends z.ZodType>(schema: Schema, value: unknown, status: ErrorStatus<'VALIDATION_ERROR'>): z.output<Schema> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw validationError(problemsOf(parsed.error.issues, value), status)
+}
+
+const METADATA_PREFIX = 'metadata.'
+/** The query schema's name for all the `metadata.…` parameters together, as the document calls them. */
+export const METADATA_PARAMETER = 'metadata.{key}'
+
+function readQuery(url: string, schema: z.ZodType | undefined) {
+  const start = url.indexOf('?')
+  const values: Record<string, unknown> = Object.create(null)
+  const metadata: Record<string, string> = Object.create(null)
+  const names = new Set<string>()
+  for (const [name, value] of new URLSearchParams(start < 0 ? '' : url.slice(start))) {
+    if (names.has(name)) throw validationError([{ field: shown(name), issue: 'stands more than once', suggestion: 'Send it once.' }], 422)
+    names.add(name)
+    if (schema && name.startsWith(METADATA_PREFIX)) {
+      metadata[name.slice(METADATA_PREFIX.length)] = value
+      values[METADATA_PARAMETER] = metadata
+    } else values[name] = value
+  }
+  if (schema !== undefined) return parseWith(schema, values, 422)
+  const [unknown] = names
+  if (unknown !== undefined) {
+    throw validationError([{ field: shown(unknown), issue: 'is not a parameter of this call', suggestion: 'This call takes no query parameters.' }], 422)
+  }
+  return undefined
+}
+
+async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promise<BodyValue> {
+  const contentType = c.req.header('content-type')
+  if (contentType === undefined || !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType)) {
+    const problem = { field: 'Content-Type', issue: 'must be application/json', suggestion: 'Send the body as JSON in UTF-8 with `Content-Type: application/json`.' }
+    throw validationError([problem], 415)
+  }
+  const bytes = await readBody(c, maxBytes)
+  if (!isUtf8(bytes)) throw validationError([{ field: 'body', issue: 'is not valid UTF-8', suggestion: 'Encode the body as UTF-8.' }])
+  try {
+    return parseBody(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'))
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw validationError([{ field: 'body', issue: error.message, suggestion: 'Send valid JSON (RFC 8259).' }])
+    if (error instanceof DuplicateKeyError) throw validationError([{ field: error.path, issue: error.message, suggestion: 'Send each name once.' }])
+    throw error
+  }
+}
+
+/**
+ * The body's bytes as received.
+ * @throws ApiError PAYLOAD_TOO_LARGE as soon as more than `maxBytes` have come
+ */
+async function readBody(c: Context<AppEnv>, maxBytes: number): Promise<Buffer> {
+  try {
+    // The length was held against the limit before authentication, and the HTTP parser reads no more than it says.
+    if (c.req.header('content-length') !== undefined) return Buffer.from(await c.req.raw.arrayBuffer())
+    const chunks: Uint8Array[] = []
+    let length = 0
+    for await (const chunk of c.req.raw.body ?? []) {
+      length += chunk.byteLength
+      if (length > maxBytes) throw bodyTooLarge(maxBytes)
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  } catch (error) {
+    if (error instanceof ApiError) throw error
+    throw validationError([{ field: 'body', issue: 'did not arrive whole', suggestion: 'Send the request again.' }])
+  }
+}
+
+/** @param actualBytes the body's length, where it is known */
+export function bodyTooLarge(maxBytes: number, actualBytes?: number): ApiError {
+  const details = { limit_bytes: maxBytes, ...(actualBytes !== undefined && { actual_bytes: actualBytes }) }
+  return new ApiError('PAYLOAD_TOO_LARGE', `The request body is over ${maxBytes} bytes.`, { details })
+}
+
+type Issue = z.core.$ZodIssue
+
+/** Names of a hostile request are shown shortened, so that its answer stays small. */
+function shown(name: string): string {
+  return name.slice(0, 200)
+}
+
+/**
+ * Zod's issues in the API's words. An issue's own message says what is wrong ("must be …"); `params.suggestion` of a
+ * custom one says what to do.
+ * @param value what was parsed, to tell a missing field from a wrong one
+ */
+export function problemsOf(issues: readonly Issue[], value: unknown): Problem[] {
+  return issues.flatMap((issue): Problem[] => {
+    const field = fieldOf(issue.path) || 'body'
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => ({
+        field: fieldOf([...issue.path, key]),
+        issue: 'is not known here',
+        suggestion: 'Remove it, or check its spelling.',
+      }))
+    }
+    if (valueAt(value, issue.path) === undefined) return [{ field, issue: 'is required', suggestion: `Add ${field}.` }]
+    return [{ field, issue: issueText(issue), suggestion: suggestionFor(issue, field) }]
+  })
+}
+
+/** Where a problem is, in the words of the request: a metadata filter has the caller's name, not the document's. */
+function fieldOf(path: readonly PropertyKey[]): string {
+  return shown(path.join('.').replace(`${METADATA_PARAMETER}.`, METADATA_PREFIX))
+}
+
+function issueText(issue: Issue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${article(issue.expected)}`
+    case 'invalid_value':
+      return `must be one of ${issue.values.map((value) => JSON.stringify(value)).join(', ')}`
+    default:
+      return issue.message
+  }
+}
+
+function suggestionFor(issue: Issue, field: string): string {
+  if (issue.code === 'custom' && typeof issue.params?.['suggestion'] === 'string') return issue.params['suggestion']
+  return `Correct ${field}; /docs shows the form that it has.`
+}
+
+function article(type: string): string {
+  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  let at: unknown = value
+  for (const step of path) {
+    if (typeof at !== 'object' || at === null) return undefined
+    at = Reflect.get(at, step)
+  }
+  return at
+}

@@ -1,0 +1,182 @@
+import { z } from '@hono/zod-openapi'
+import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, type Metadata } from '../../domain/events.ts'
+import { RawJson } from '../../domain/json.ts'
+import { formatTime } from '../../domain/time.ts'
+import { EVENT_STATUSES, type EventRecord, PRIORITIES, type Priority } from '../../ports.ts'
+
+export const EXAMPLE_EVENT_ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
+export const EXAMPLE_TIME = '2025-11-21T08:00:00.123456Z'
+export const EXAMPLE_REQUEST_ID = '7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e'
+
+export const requestId = z.string().openapi({ description: 'The id of this request, for support and logs.', example: EXAMPLE_REQUEST_ID })
+export const timestamp = (description: string) =>
+  z.string().openapi({ description: `${description} UTC, ISO 8601 with microseconds.`, format: 'date-time', example: EXAMPLE_TIME })
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+export const eventId = z
+  .string()
+  .regex(UUID, 'must be a UUID in lower case')
+  .openapi({ description: "The event's id: a UUID of version 7, lower case.", format: 'uuid', example: EXAMPLE_EVENT_ID })
+
+export const EventParams = z.object({ event_id: eventId })
+
+const codePoints = (text: string) => (text.length <= 100 ? text.length : [...text].length)
+export const NUL_OR_LONE_SURROGATE = 'must not contain NUL or half of a surrogate pair'
+export const isText = (text: string) => text.isWellFormed() && !text.includes('\0')
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse
+const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/
+
+/** `source` and `event_type`, as sent and as filters. */
+export const nameOf = (description: string, example: string) =>
+  z
+    .string()
+    .trim()
+    .min(1, 'must not be empty')
+    .refine((text) => codePoints(text) <= 100, 'must have at most 100 characters')
+    .refine((text) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text), 'must not contain control characters or half of a surrogate pair')
+    .openapi({ description, minLength: 1, maxLength: 100, example })
+
+const MAX_METADATA_KEYS = 20
+export const MAX_VALUE_CHARACTERS = 256
+export const METADATA_KEY = /^[A-Za-z0-9_.-]{1,64}$/
+export const METADATA_KEY_RULE = 'a key has 1 to 64 characters of A-Z a-z 0-9 _ . -'
+
+/** Metadata as sent, checked; null members are as if absent. Made by hand: the keys are the user's, `__proto__` too. */
+const metadataInput = z
+  .unknown()
+  .transform((value, ctx) => readMetadata(value, (path, message) => ctx.addIssue({ code: 'custom', path, message })))
+  .openapi('MetadataInput', {
+    type: 'object',
+    description: `Text, numbers and booleans to filter by: up to ${MAX_METADATA_KEYS} keys of your own beside the three named ones.`,
+    properties: {
+      correlation_id: { type: 'string', maxLength: MAX_VALUE_CHARACTERS, description: 'Ties together events of one business process.' },
+      priority: { type: 'string', enum: [...PRIORITIES], default: 'normal' },
+      idempotency_key: { type: 'string', minLength: 1, maxLength: MAX_VALUE_CHARACTERS, description: 'The same key within 24 hours makes no second event.' },
+    },
+    additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
+    example: { correlation_id: 'order-1042', priority: 'high', region: 'eu-west-1' },
+  })
+
+type Report = (path: string[], message: string) => void
+
+function readMetadata(value: unknown, report: Report): Metadata & { priority: Priority; idempotency_key?: string | undefined } {
+  const metadata: Metadata = Object.create(null)
+  let priority: Priority = 'normal'
+  let idempotencyKey: string | undefined
+  let own = 0
+  if (value !== undefined && value !== null && (typeof value !== 'object' || Array.isArray(value) || value instanceof RawJson)) {
+    report([], 'must be an object')
+    return { priority }
+  }
+  for (const [key, member] of Object.entries(value ?? {})) {
+    if (member === null) continue
+    if (key === 'priority') {
+      const known = PRIORITIES.find((name) => name === member)
+      if (known === undefined) report([key], `must be one of ${PRIORITIES.join(', ')}`)
+      else priority = known
+    } else if (key === 'correlation_id' || key === 'idempotency_key') {
+      const problem = typeof member === 'string' ? textProblem(member, key === 'idempotency_key' ? 1 : 0) : 'must be a string'
+      if (problem !== undefined) report([key], problem)
+      else if (key === 'idempotency_key') idempotencyKey = member
+      else metadata[key] = member
+    } else {
+      own++
+      const problem = METADATA_KEY.test(key) ? valueProblem(member) : METADATA_KEY_RULE
+      if (problem !== undefined) report([key], problem)
+      else metadata[key] = member
+    }
+  }
+  if (own > MAX_METADATA_KEYS) report([], `must have at most ${MAX_METADATA_KEYS} keys of its own`)
+  return Object.assign(metadata, { priority }, idempotencyKey === undefined ? undefined : { idempotency_key: idempotencyKey })
+}
+
+function textProblem(text: string, min: number): string | undefined {
+  if (text.length < min) return 'must not be empty'
+  if ([...text].length > MAX_VALUE_CHARACTERS) return `must have at most ${MAX_VALUE_CHARACTERS} characters`
+  return isText(text) ? undefined : NUL_OR_LONE_SURROGATE
+}
+
+function valueProblem(value: unknown): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return textProblem(value, 0)
+    case 'boolean':
+      return undefined
+    case 'number':
+      if (!Number.isFinite(value)) return 'is beyond the range of numbers'
+      return Number.isInteger(value) && !Number.isSafeInteger(value) ? 'is an integer beyond ±(2^53 − 1): send it as a string' : undefined
+    default:
+      return 'must be a string, a number or a boolean'
+  }
+}
+
+const payload = z
+  .custom<RawJson>((value) => value instanceof RawJson && value.kind === 'object', 'must be a JSON object')
+  .refine((value) => value instanceof RawJson && value.depth <= MAX_PAYLOAD_DEPTH, `must be nested at most ${MAX_PAYLOAD_DEPTH} levels deep`)
+  .openapi({
+    type: 'object',
+    description: `Your data, kept as sent: at most ${MAX_PAYLOAD_BYTES} bytes as compact JSON, ${MAX_PAYLOAD_DEPTH} levels deep.`,
+    additionalProperties: true,
+    example: { user_id: '123', plan: 'pro' },
+  })
+
+export const EventInputSchema = z
+  .strictObject({
+    source: nameOf('The system that the event comes from.', 'my-app'),
+    event_type: nameOf('What happened.', 'user.created'),
+    payload,
+    metadata: metadataInput.optional().transform((metadata) => metadata ?? readMetadata(undefined, () => {})),
+  })
+  .openapi('EventInput')
+
+export const EXAMPLE_INPUT = {
+  source: 'my-app',
+  event_type: 'user.created',
+  payload: { user_id: '123', plan: 'pro' },
+  metadata: { correlation_id: 'order-1042', priority: 'high', region: 'eu-west-1' },
+}
+
+const MetadataSchema = z
+  .object({ priority: z.enum(PRIORITIES), correlation_id: z.string().optional(), idempotency_key: z.string().optional() })
+  .catchall(z.union([z.string(), z.number(), z.boolean()]))
+  .openapi('Metadata')
+
+const eventFields = {
+  event_id: eventId,
+  created_at: timestamp('When the event was stored.'),
+  source: z.string().openapi({ description: 'The system that the event comes from.', example: 'my-app' }),
+  event_type: z.string().openapi({ description: 'What happened.', example: 'user.created' }),
+  payload,
+  status: z.enum(EVENT_STATUSES).openapi({ description: '`pending` until it is acknowledged.' }),
+  metadata: MetadataSchema,
+  acknowledged_at: z.union([z.string(), z.null()]).openapi({ description: 'When it was acknowledged; null while pending.', example: null }),
+}
+
+export const EventSchema = z.object(eventFields).openapi('Event')
+export const SingleEventSchema = z.object({ ...eventFields, request_id: requestId }).openapi('SingleEvent')
+
+export const EXAMPLE_EVENT = {
+  event_id: EXAMPLE_EVENT_ID,
+  created_at: EXAMPLE_TIME,
+  source: 'my-app',
+  event_type: 'user.created',
+  payload: { user_id: '123', plan: 'pro' },
+  status: 'pending',
+  metadata: { correlation_id: 'order-1042', region: 'eu-west-1', priority: 'high' },
+  acknowledged_at: null,
+}
+
+/** An event as every call shows it. */
+export function presentEvent(event: EventRecord): z.input<typeof EventSchema> {
+  return {
+    event_id: event.eventId,
+    created_at: formatTime(event.createdAtUs),
+    source: event.source,
+    event_type: event.eventType,
+    payload: new RawJson('object', event.payload, 0),
+    status: event.status,
+    metadata: JSON.parse(event.metadata),
+    acknowledged_at: event.acknowledgedAtUs === null ? null : formatTime(event.acknowledgedAtUs),
+  }
+}
+

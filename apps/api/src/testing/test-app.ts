@@ -1,0 +1,109 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import { afterAll, onTestFinished } from 'vitest'
+import { buildApp } from '../app.ts'
+import { parseConfig } from '../config.ts'
+import type { Deps } from '../deps.ts'
+import { openSqliteStore } from '../adapters/sqlite/store.ts'
+import { type KeyRing, type Scope, SCOPES, type Store } from '../ports.ts'
+import { checkAnswer } from './check-answer.ts'
+import { FakeClock } from './fake-clock.ts'
+
+export interface TestApp {
+  deps: Deps
+  clock: FakeClock
+  /** A key of a workspace of its own; with every scope unless told. */
+  key(scopes?: readonly Scope[], workspaceId?: string): string
+  /** Asks the app, without a port. The answer has been held against the document. */
+  request(path: string, init?: RequestOptions): Promise<TestAnswer>
+}
+
+export interface RequestOptions {
+  method?: string
+  key?: string | undefined
+  headers?: Record<string, string>
+  /** Sent as JSON; a string or bytes as they are. */
+  body?: unknown
+}
+
+export interface TestAnswer {
+  status: number
+  headers: Headers
+  text: string
+  // Tests look into bodies of every form; the harness has checked them against their schemas.
+  // biome-ignore lint/suspicious/noExplicitAny: see above
+  body: any
+}
+
+type WrapStore = (store: Store) => Store
+
+/** The app on a store of its own in a temporary folder; both go away with the test. */
+export function testApp(environment: Record<string, string> = {}, wrapStore?: WrapStore): Promise<TestApp> {
+  return openApp(onTestFinished, environment, wrapStore)
+}
+
+/** One app for all tests of a file, made at its top; `key()` keeps the tests apart. Not for tests that move the clock. */
+export function sharedApp(environment: Record<string, string> = {}, wrapStore?: WrapStore): Promise<TestApp> {
+  return openApp(afterAll, environment, wrapStore)
+}
+
+async function openApp(
+  atEnd: (close: () => Promise<void>) => void,
+  environment: Record<string, string>,
+  wrapStore: WrapStore = (store) => store,
+): Promise<TestApp> {
+  const directory = mkdtempSync(join(tmpdir(), 'triggers-test-'))
+  const config = parseConfig({ LOG_LEVEL: 'silent', DATA_DIR: directory, ...environment })
+  const clock = new FakeClock()
+  const store = await openSqliteStore({ directory, eventTtlDays: config.eventTtlDays, clock })
+  atEnd(async () => {
+    await store.close()
+    rmSync(directory, { recursive: true, force: true })
+  })
+  const keys = new TestKeys()
+  const cursorKey = await store.dataKey('cursor', new Uint8Array(32).fill(7))
+  const deps: Deps = { config, store: wrapStore(store), keys, clock, newRequestId: randomUUID, log: pino({ level: config.logLevel }), cursorKey }
+  const app = buildApp(deps)
+  const defaultKey = keys.add(SCOPES, `ws-${randomUUID()}`)
+  return {
+    deps,
+    clock,
+    key: (scopes = SCOPES, workspaceId = `ws-${randomUUID()}`) => keys.add(scopes, workspaceId),
+    request: async (path, { method = 'GET', headers = {}, body, ...options } = {}) => {
+      const key = 'key' in options ? options.key : defaultKey
+      const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)
+      const response = await app.request(`http://localhost${path}`, {
+        method,
+        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...(key !== undefined && { 'x-api-key': key }), ...headers },
+        ...(body !== undefined && { body: isJson ? JSON.stringify(body) : (body as string | Uint8Array<ArrayBuffer>) }),
+      })
+      const answer = await readAnswer(response)
+      checkAnswer(method, path, answer)
+      return answer
+    },
+  }
+}
+
+async function readAnswer(response: Response): Promise<TestAnswer> {
+  const text = await response.text()
+  const isJson = response.headers.get('content-type') === 'application/json'
+  return { status: response.status, headers: response.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
+}
+
+class TestKeys implements KeyRing {
+  readonly #keys = new Map<string, { workspaceId: string; scopes: readonly Scope[] }>()
+
+  add(scopes: readonly Scope[], workspaceId: string): string {
+    const secret = `test-${this.#keys.size + 1}-${randomUUID()}`
+    this.#keys.set(secret, { workspaceId, scopes })
+    return secret
+  }
+
+  async authenticate(secret: string) {
+    const key = this.#keys.get(secret)
+    return key && { ...key, keyId: `key_${secret.slice(0, 6)}`, name: 'A test key' }
+  }
+}
