@@ -193,9 +193,13 @@ export class Writer implements ThreadWork<WriterCalls> {
   }
 }
 
-/** Opens the file for writing, at this program's schema. */
-export function openWriter(path: string): Writer {
+/**
+ * Opens the file for writing, at this program's schema.
+ * @param options `maxPages` bounds the file's size (SQLite's max_page_count), as a full disk would
+ */
+export function openWriter(path: string, options: { maxPages?: number } = {}): Writer {
   const db = openDatabase(path, { cacheKiB: CACHE_KIB })
+  if (options.maxPages !== undefined) db.exec(`PRAGMA max_page_count = ${options.maxPages}`)
   migrate(db)
   return new Writer(db)
 }

@@ -1,0 +1,49 @@
+import { DatabaseSync } from 'node:sqlite'
+import { expect, it } from 'vitest'
+import type { EventFilter } from '../../ports.ts'
+import { listConditions, rowSql, walkSql } from './list-sql.ts'
+import { migrate } from './schema.ts'
+
+const db = new DatabaseSync(':memory:')
+migrate(db)
+
+function planOf(sql: string): string {
+  return db
+    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    .all()
+    .map((row) => String(row['detail']))
+    .join('\n')
+}
+
+const filters: [EventFilter, index: RegExp][] = [
+  [{}, /INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
+  [{ priority: 'high' }, /INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
+  [{ source: 's' }, /COVERING INDEX events_source \(workspace=\? AND source=\? AND status=\? AND rowid>\? AND rowid<\?\)/],
+  [{ eventType: 't' }, /COVERING INDEX events_type \(workspace=\? AND event_type=\? AND status=\? AND rowid>\? AND rowid<\?\)/],
+  [{ metadata: { k: 'v' } }, /event_metadata USING PRIMARY KEY \(workspace=\? AND key=\? AND value=\? AND status=\? AND seq>\? AND seq<\?\)/],
+]
+
+for (const [filter, index] of filters) {
+  for (const statuses of [[0], [1], [0, 1]]) {
+    for (const order of ['asc', 'desc'] as const) {
+      it(`walks one index and sorts nothing: ${JSON.stringify(filter)}, statuses ${statuses}, ${order}`, () => {
+        const plan = planOf(walkSql(listConditions(filter)[0], statuses, order).sql)
+        expect(plan).toMatch(index)
+        expect(plan).not.toMatch(/SCAN|TEMP B-TREE/)
+      })
+    }
+  }
+}
+
+it('reads the inbox from an index that holds pending events only', () => {
+  expect(planOf(walkSql(undefined, [0], 'asc').sql)).not.toMatch(/events_acknowledged/)
+  const [index] = db.prepare("SELECT sql FROM sqlite_schema WHERE name = 'events_pending'").all()
+  expect(String(index?.['sql'])).toMatch(/WHERE status = 0$/)
+})
+
+it('finds a row of a combination by its key, and its metadata by theirs', () => {
+  const plan = planOf(rowSql(listConditions({ source: 's', eventType: 't', priority: 'low', metadata: { k: 'v', idempotency_key: 'i' } })))
+  expect(plan).toMatch(/SEARCH e USING INTEGER PRIMARY KEY \(rowid=\?\)/)
+  expect(plan).toMatch(/SEARCH m (?:EXISTS )?USING PRIMARY KEY \(workspace=\? AND key=\? AND value=\? AND status=\? AND seq=\?\)/)
+  expect(plan).not.toMatch(/SCAN/)
+})
