@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { answerJson, type AppEnv } from './context.ts'
+import { type AppEnv, answerJson } from './context.ts'
 import { ApiError } from './errors.ts'
 import { StoreUnavailableError } from './ports.ts'
 

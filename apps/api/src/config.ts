@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 
-const port = z.coerce.number().int().min(0).max(65_535)
-const milliseconds = z.coerce.number().int().min(1)
+const port = wholeNumber(0, 65_535)
+const milliseconds = wholeNumber(1, 2 ** 31 - 1)
 
 const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost']
 
@@ -10,18 +10,38 @@ const Environment = z.object({
   PORT: port.default(8080),
   HOST: z.string().default('127.0.0.1'),
   DATA_DIR: z.string().default('./data'),
-  AUTH_MODE: z.literal(['local']).default('local'),
-  EVENT_TTL_DAYS: z.coerce.number().min(1 / 1440).max(3650).default(7),
+  AUTH_MODE: z.literal('local', 'must be local, or be left out').default('local'),
+  EVENT_TTL_DAYS: z.coerce
+    .number()
+    .min(1 / 1440)
+    .max(3650)
+    .default(7),
   CORS_ORIGINS: z
     .string()
     .default('')
-    .transform((list) => list.split(',').map((origin) => origin.trim()).filter((origin) => origin !== ''))
-    .pipe(z.array(z.url({ protocol: /^https?$/ }).refine((origin) => new URL(origin).origin === origin, 'an origin has no path'))),
+    .transform((list) =>
+      list
+        .split(',')
+        .map((origin) => origin.trim())
+        .filter((origin) => origin !== ''),
+    )
+    .pipe(
+      z.array(
+        z
+          .url({ protocol: /^https?$/, error: 'must be origins, such as https://example.com', abort: true })
+          .refine((origin) => new URL(origin).origin === origin, 'an origin has no path'),
+      ),
+    ),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
   REQUEST_TIMEOUT_MS: milliseconds.default(30_000),
   SHUTDOWN_TIMEOUT_MS: milliseconds.default(10_000),
 })
+
+function wholeNumber(least: number, most: number) {
+  const expected = `must be a whole number from ${least} to ${most}`
+  return z.coerce.number(expected).int(expected).min(least, expected).max(most, expected)
+}
 
 export type Config = ReturnType<typeof parseConfig>
 

@@ -17,5 +17,8 @@ export interface AppEnv {
 
 /** An answer with a JSON body, under the headers gathered so far. */
 export function answerJson(c: Context<AppEnv>, status: number, body: object, headers?: Record<string, string>): Response {
-  return new Response(stringifyJson(body), { status, headers: { ...c.get('responseHeaders'), 'content-type': 'application/json', ...headers } })
+  return new Response(stringifyJson(body), {
+    status,
+    headers: { ...c.get('responseHeaders'), 'content-type': 'application/json', ...headers },
+  })
 }

@@ -1,4 +1,4 @@
-import { createRoute, type RouteConfig, z } from '@hono/zod-openapi'
+import { createRoute, type RouteConfig, type z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { AppEnv } from './context.ts'
 import { type ErrorCode, errorResponses } from './errors.ts'
@@ -86,7 +86,10 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
     },
     responses: {
       ...Object.fromEntries(
-        Object.entries(successes).map(([status, { description, schema, example }]) => [status, { description, ...json(schema, { example }) }]),
+        Object.entries(successes).map(([status, { description, schema, example }]) => [
+          status,
+          { description, ...json(schema, { example }) },
+        ]),
       ),
       ...errorResponses(...options.errors),
     },

@@ -13,7 +13,10 @@ export const ERRORS = {
   IDEMPOTENCY_KEY_REUSED: { statuses: [422], when: 'The idempotency key stands for other content.' },
   RATE_LIMIT_EXCEEDED: { statuses: [429], when: 'Too many requests; `Retry-After` says when to come back.' },
   INTERNAL_ERROR: { statuses: [500], when: 'A fault of the server. Its log has the request id.' },
-  SERVICE_UNAVAILABLE: { statuses: [503], when: 'The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.' },
+  SERVICE_UNAVAILABLE: {
+    statuses: [503],
+    when: 'The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.',
+  },
 } as const satisfies Record<string, { statuses: readonly number[]; when: string }>
 
 export type ErrorCode = keyof typeof ERRORS
@@ -73,7 +76,9 @@ export const ItemErrorSchema = ErrorBody
 export const ErrorSchema = z
   .object({
     error: ErrorBody.extend({
-      request_id: z.string().openapi({ description: 'The id under which the server logged the request.', example: '01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e' }),
+      request_id: z
+        .string()
+        .openapi({ description: 'The id under which the server logged the request.', example: '01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e' }),
     }),
   })
   .openapi('ErrorAnswer')
@@ -86,7 +91,10 @@ const ALWAYS = ['UNAUTHORIZED', 'FORBIDDEN', 'PAYLOAD_TOO_LARGE', 'RATE_LIMIT_EX
  * @param own what the call answers beside the errors that every call can; a code, or one of its statuses: `VALIDATION_ERROR.422`
  */
 export function errorResponses(...own: (ErrorCode | `${ErrorCode}.${number}`)[]) {
-  const responses: Record<number, { description: string; content: { 'application/json': { schema: typeof ErrorSchema; example: unknown } } }> = {}
+  const responses: Record<
+    number,
+    { description: string; content: { 'application/json': { schema: typeof ErrorSchema; example: unknown } } }
+  > = {}
   for (const entry of [...own, ...ALWAYS]) {
     const [name, only] = entry.split('.')
     for (const [code, { statuses, when }] of Object.entries(ERRORS)) {

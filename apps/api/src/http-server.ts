@@ -34,9 +34,17 @@ export async function listen(fetch: Fetch, { config, newRequestId }: Deps): Prom
       requestTimeout: config.requestTimeoutMs,
       connectionsCheckingInterval: Math.min(CHECK_TIMEOUTS_MS, config.headersTimeoutMs, config.requestTimeoutMs),
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // Node's own refusal of a request without Host has no body.
+      requireHostHeader: false,
     },
-    listener,
+    (request, response) => {
+      if (request.headers.host === undefined && request.httpVersion === '1.1') refuse(request.socket, '', newRequestId())
+      else void listener(request, response)
+    },
   )
+  // Node would answer an unknown `Expect` with a bare 417, and drop a CONNECT without a word.
+  server.on('checkExpectation', listener)
+  server.on('connect', (_, socket) => refuse(socket, '', newRequestId()))
   server.on('clientError', (error, socket) => {
     if ('writable' in socket) refuse(socket, 'code' in error ? String(error.code) : '', newRequestId())
   })

@@ -18,7 +18,11 @@ export function openApiDocument() {
     name: 'X-API-Key',
     description: 'The API key. A server that was just started on its own machine accepts `test-api-key-12345`.',
   })
-  app.openAPIRegistry.registerComponent('securitySchemes', 'Bearer', { type: 'http', scheme: 'bearer', description: 'The API key as a bearer token.' })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'Bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'The API key as a bearer token.',
+  })
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {

@@ -34,13 +34,9 @@ export interface EventRecord {
 }
 
 /** `replayed`: the key was used for the same content; the first event's id and time. `key_reused`: for other content. */
-export type CreateResult =
-  | { outcome: 'created' | 'replayed'; eventId: string; createdAtUs: number }
-  | { outcome: 'key_reused' }
+export type CreateResult = { outcome: 'created' | 'replayed'; eventId: string; createdAtUs: number } | { outcome: 'key_reused' }
 
-export type AckResult =
-  | { outcome: 'acknowledged' | 'already_acknowledged'; acknowledgedAtUs: number }
-  | { outcome: 'not_found' }
+export type AckResult = { outcome: 'acknowledged' | 'already_acknowledged'; acknowledgedAtUs: number } | { outcome: 'not_found' }
 
 export interface EventFilter {
   source?: string | undefined

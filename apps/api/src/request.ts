@@ -2,7 +2,7 @@ import { isAscii, isUtf8 } from 'node:buffer'
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { AppEnv } from './context.ts'
-import { type BodyValue, DuplicateKeyError, JsonSyntaxError, parseBody } from './domain/json.ts'
+import { type BodyValue, DuplicateKeyError, JsonSyntaxError, parseBody, setMember } from './domain/json.ts'
 import { ApiError, type ErrorStatus, type Problem, validationError } from './errors.ts'
 
 /** One event fits, with its metadata; so does the body of any other call. */
@@ -11,7 +11,7 @@ export const MAX_BODY_BYTES = 524_288
 interface Schemas {
   params?: z.ZodType
   query?: z.ZodType
-  headers?: z.ZodType
+  headers?: z.ZodObject
   body?: { schema: z.ZodType }
 }
 
@@ -24,9 +24,14 @@ export async function readRequest(c: Context<AppEnv>, schemas: Schemas, maxBodyB
   return {
     params: schemas.params && parseWith(schemas.params, c.req.param(), 422),
     query: readQuery(c.req.url, schemas.query),
-    headers: schemas.headers && parseWith(schemas.headers, c.req.header(), 400),
+    headers: schemas.headers && parseWith(schemas.headers, headersOf(c, Object.keys(schemas.headers.shape)), 400),
     body: schemas.body && parseWith(schemas.body.schema, body, 400),
   }
+}
+
+/** Just the declared ones: gathering all of a request's headers costs more than reading its body. */
+function headersOf(c: Context<AppEnv>, names: readonly string[]): Record<string, string | undefined> {
+  return Object.fromEntries(names.map((name) => [name, c.req.header(name)]))
 }
 
 /**
@@ -45,21 +50,24 @@ export const METADATA_PARAMETER = 'metadata.{key}'
 
 function readQuery(url: string, schema: z.ZodType | undefined) {
   const start = url.indexOf('?')
-  const values: Record<string, unknown> = Object.create(null)
-  const metadata: Record<string, string> = Object.create(null)
+  const values: Record<string, unknown> = {}
+  const metadata: Record<string, string> = {}
   const names = new Set<string>()
   for (const [name, value] of new URLSearchParams(start < 0 ? '' : url.slice(start))) {
     if (names.has(name)) throw validationError([{ field: shown(name), issue: 'stands more than once', suggestion: 'Send it once.' }], 422)
     names.add(name)
     if (schema && name.startsWith(METADATA_PREFIX)) {
-      metadata[name.slice(METADATA_PREFIX.length)] = value
+      setMember(metadata, name.slice(METADATA_PREFIX.length), value)
       values[METADATA_PARAMETER] = metadata
-    } else values[name] = value
+    } else setMember(values, name, value)
   }
   if (schema !== undefined) return parseWith(schema, values, 422)
   const [unknown] = names
   if (unknown !== undefined) {
-    throw validationError([{ field: shown(unknown), issue: 'is not a parameter of this call', suggestion: 'This call takes no query parameters.' }], 422)
+    throw validationError(
+      [{ field: shown(unknown), issue: 'is not a parameter of this call', suggestion: 'This call takes no query parameters.' }],
+      422,
+    )
   }
   return undefined
 }
@@ -67,7 +75,11 @@ function readQuery(url: string, schema: z.ZodType | undefined) {
 async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promise<BodyValue> {
   const contentType = c.req.header('content-type')
   if (contentType === undefined || !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType)) {
-    const problem = { field: 'Content-Type', issue: 'must be application/json', suggestion: 'Send the body as JSON in UTF-8 with `Content-Type: application/json`.' }
+    const problem = {
+      field: 'Content-Type',
+      issue: 'must be application/json',
+      suggestion: 'Send the body as JSON in UTF-8 with `Content-Type: application/json`.',
+    }
     throw validationError([problem], 415)
   }
   const bytes = await readBody(c, maxBytes)
@@ -75,8 +87,10 @@ async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promise<BodyV
   try {
     return parseBody(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'))
   } catch (error) {
-    if (error instanceof JsonSyntaxError) throw validationError([{ field: 'body', issue: error.message, suggestion: 'Send valid JSON (RFC 8259).' }])
-    if (error instanceof DuplicateKeyError) throw validationError([{ field: error.path, issue: error.message, suggestion: 'Send each name once.' }])
+    if (error instanceof JsonSyntaxError)
+      throw validationError([{ field: 'body', issue: error.message, suggestion: 'Send valid JSON (RFC 8259).' }])
+    if (error instanceof DuplicateKeyError)
+      throw validationError([{ field: error.path, issue: error.message, suggestion: 'Send each name once.' }])
     throw error
   }
 }

@@ -8,7 +8,11 @@ import { formatTime } from './time.ts'
  * Acknowledges the events: they leave the inbox and stay readable.
  * @returns for each id when it was acknowledged, in microseconds, or why it was not
  */
-export async function ackEvents(deps: Deps, principal: Principal, eventIds: readonly string[]): Promise<({ acknowledgedAtUs: number } | ApiError)[]> {
+export async function ackEvents(
+  deps: Deps,
+  principal: Principal,
+  eventIds: readonly string[],
+): Promise<({ acknowledgedAtUs: number } | ApiError)[]> {
   const results = await deps.store.ackEvents(principal.workspaceId, eventIds)
   return results.map((result, index) => {
     const eventId = eventIds[index] ?? ''

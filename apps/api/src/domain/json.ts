@@ -19,7 +19,7 @@ export class RawJson {
   }
 }
 
-/** A parsed body. Objects have no prototype, so that no key of theirs means anything to JavaScript. */
+/** A parsed body. Every member of an object is its own, `__proto__` too. */
 export type BodyValue = string | number | boolean | null | RawJson | BodyValue[] | { [key: string]: BodyValue }
 
 export class JsonSyntaxError extends Error {
@@ -77,11 +77,18 @@ function parseValue(scanner: Scanner, depth: number): BodyValue {
 }
 
 function parseObject(scanner: Scanner, depth: number): BodyValue {
-  const object: Record<string, BodyValue> = Object.create(null)
+  const object: Record<string, BodyValue> = {}
   scanner.object((name) => {
-    object[name] = name === 'payload' && (depth === 0 || depth === ITEM_DEPTH) ? scanner.raw() : parseValue(scanner, depth + 1)
+    const value = name === 'payload' && (depth === 0 || depth === ITEM_DEPTH) ? scanner.raw() : parseValue(scanner, depth + 1)
+    setMember(object, name, value)
   })
   return object
+}
+
+/** Sets an own member of any name. (An object without a prototype would do the same, but is slow in every use.) */
+export function setMember<Value>(object: Record<string, Value>, name: string, value: Value): void {
+  if (name === '__proto__') Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true })
+  else object[name] = value
 }
 
 function parseArray(scanner: Scanner, depth: number): BodyValue {

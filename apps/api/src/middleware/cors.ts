@@ -1,4 +1,4 @@
-import { createMiddleware } from 'hono/factory'
+import type { Context } from 'hono'
 import type { Config } from '../config.ts'
 import type { AppEnv } from '../context.ts'
 
@@ -18,17 +18,18 @@ const PREFLIGHT_SECONDS = '600'
 /**
  * Lets pages of the allowed origins read answers, errors included, and answers their preflights. Hono's own middleware
  * sets headers on a built response, which would slow down every answer; this one adds to the gathered ones.
+ * @returns the preflight's answer
  */
-export const cors = createMiddleware<AppEnv>(async (c, next) => {
+export function applyCors(c: Context<AppEnv>): Response | undefined {
   const origin = c.req.header('origin')
-  if (origin === undefined) return next()
+  if (origin === undefined) return undefined
   const headers = c.get('responseHeaders')
   headers['vary'] = 'Origin'
-  if (!isAllowed(origin, c.get('deps').config)) return next()
+  if (!isAllowed(origin, c.get('deps').config)) return undefined
   headers['access-control-allow-origin'] = origin
   headers['access-control-expose-headers'] = EXPOSED
   const method = c.req.header('access-control-request-method')
-  if (c.req.method !== 'OPTIONS' || method === undefined) return next()
+  if (c.req.method !== 'OPTIONS' || method === undefined) return undefined
   const asked = c.req.header('access-control-request-headers')
   return new Response(null, {
     status: 204,
@@ -39,7 +40,7 @@ export const cors = createMiddleware<AppEnv>(async (c, next) => {
       'access-control-max-age': PREFLIGHT_SECONDS,
     },
   })
-})
+}
 
 function isAllowed(origin: string, config: Config): boolean {
   return config.corsOrigins.includes(origin) || (config.authMode === 'local' && LOOPBACK_ORIGIN.test(origin))

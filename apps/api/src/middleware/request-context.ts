@@ -1,16 +1,14 @@
-import { createMiddleware } from 'hono/factory'
+import type { Context } from 'hono'
 import type { AppEnv } from '../context.ts'
 import type { Deps } from '../deps.ts'
 
 const REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/
 
 /** Puts the deps and the request id on the context, and the headers that every answer carries. */
-export const requestContext = (deps: Deps) =>
-  createMiddleware<AppEnv>((c, next) => {
-    const given = c.req.header('x-request-id')
-    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : deps.newRequestId()
-    c.set('deps', deps)
-    c.set('requestId', requestId)
-    c.set('responseHeaders', { 'x-request-id': requestId, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
-    return next()
-  })
+export function setRequestContext(c: Context<AppEnv>, deps: Deps): void {
+  const given = c.req.header('x-request-id')
+  const requestId = given !== undefined && REQUEST_ID.test(given) ? given : deps.newRequestId()
+  c.set('deps', deps)
+  c.set('requestId', requestId)
+  c.set('responseHeaders', { 'x-request-id': requestId, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+}

@@ -17,10 +17,18 @@ export async function createEvent(app: TestApp, key: string, fields: object = {}
 }
 
 /** Creates that many events, in bulk; `fieldsOf` says how each differs from `INPUT`. */
-export async function createEvents(app: TestApp, key: string, count: number, fieldsOf: (index: number) => object = () => ({})): Promise<Created[]> {
+export async function createEvents(
+  app: TestApp,
+  key: string,
+  count: number,
+  fieldsOf: (index: number) => object = () => ({}),
+): Promise<Created[]> {
   const created: Created[] = []
   while (created.length < count) {
-    const items = Array.from({ length: Math.min(25, count - created.length) }, (_, place) => ({ ...INPUT, ...fieldsOf(created.length + place) }))
+    const items = Array.from({ length: Math.min(25, count - created.length) }, (_, place) => ({
+      ...INPUT,
+      ...fieldsOf(created.length + place),
+    }))
     const answer = await app.request('/v1/events/bulk', { method: 'POST', key, body: { items } })
     expect(answer.body.failed).toEqual([])
     created.push(...answer.body.successful)
@@ -48,7 +56,12 @@ export function idsOf(answer: TestAnswer): string[] {
 }
 
 /** The ids of every page from the path on, by following the cursors; `between` runs after each page. */
-export async function readAllPages(app: TestApp, key: string, path: string, between: (ids: string[]) => Promise<void> = async () => {}): Promise<string[][]> {
+export async function readAllPages(
+  app: TestApp,
+  key: string,
+  path: string,
+  between: (ids: string[]) => Promise<void> = async () => {},
+): Promise<string[][]> {
   const pages: string[][] = []
   let cursor: string | null = null
   do {
@@ -63,5 +76,9 @@ export async function readAllPages(app: TestApp, key: string, path: string, betw
 
 /** Holds an answer against a validation error of that status whose first problem is that field's. */
 export function expectRefused(answer: TestAnswer, status: 400 | 415 | 422, field: string): void {
-  expect([answer.status, answer.body.error?.code, answer.body.error?.details.field], answer.text.slice(0, 500)).toEqual([status, 'VALIDATION_ERROR', field])
+  expect([answer.status, answer.body.error?.code, answer.body.error?.details.field], answer.text.slice(0, 500)).toEqual([
+    status,
+    'VALIDATION_ERROR',
+    field,
+  ])
 }

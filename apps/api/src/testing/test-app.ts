@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
 import { afterAll, onTestFinished } from 'vitest'
+import { openSqliteStore } from '../adapters/sqlite/store.ts'
 import { buildApp } from '../app.ts'
 import { parseConfig } from '../config.ts'
 import type { Deps } from '../deps.ts'
-import { openSqliteStore } from '../adapters/sqlite/store.ts'
-import { type KeyRing, type Scope, SCOPES, type Store } from '../ports.ts'
+import { type KeyRing, SCOPES, type Scope, type Store } from '../ports.ts'
 import { checkAnswer } from './check-answer.ts'
 import { FakeClock } from './fake-clock.ts'
 
@@ -65,7 +65,15 @@ async function openApp(
   })
   const keys = new TestKeys()
   const cursorKey = await store.dataKey('cursor', new Uint8Array(32).fill(7))
-  const deps: Deps = { config, store: wrapStore(store), keys, clock, newRequestId: randomUUID, log: pino({ level: config.logLevel }), cursorKey }
+  const deps: Deps = {
+    config,
+    store: wrapStore(store),
+    keys,
+    clock,
+    newRequestId: randomUUID,
+    log: pino({ level: config.logLevel }),
+    cursorKey,
+  }
   const app = buildApp(deps)
   const defaultKey = keys.add(SCOPES, `ws-${randomUUID()}`)
   return {
@@ -77,7 +85,11 @@ async function openApp(
       const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)
       const response = await app.request(`http://localhost${path}`, {
         method,
-        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...(key !== undefined && { 'x-api-key': key }), ...headers },
+        headers: {
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(key !== undefined && { 'x-api-key': key }),
+          ...headers,
+        },
         ...(body !== undefined && { body: isJson ? JSON.stringify(body) : (body as string | Uint8Array<ArrayBuffer>) }),
       })
       const answer = await readAnswer(response)

@@ -18,7 +18,10 @@ export function ackAndDeleteSuite(open: () => Promise<StoreHarness>): void {
       clock.advance({ seconds: 5 })
       expect(await store.ackEvents(workspace, [id])).toEqual([{ ...first, outcome: 'already_acknowledged' }])
       const event = await store.getEvent(workspace, id)
-      expect(event).toMatchObject({ status: 'acknowledged', acknowledgedAtUs: first && 'acknowledgedAtUs' in first && first.acknowledgedAtUs })
+      expect(event).toMatchObject({
+        status: 'acknowledged',
+        acknowledgedAtUs: first && 'acknowledgedAtUs' in first && first.acknowledgedAtUs,
+      })
       expect(event?.acknowledgedAtUs).toBeGreaterThanOrEqual(event?.createdAtUs ?? Number.POSITIVE_INFINITY)
     })
 
@@ -48,7 +51,14 @@ export function ackAndDeleteSuite(open: () => Promise<StoreHarness>): void {
       const [acked = '', pending = ''] = await createdIds(store, workspace, [event, event])
       await store.ackEvents(workspace, [acked])
       await settle()
-      for (const filter of [{}, { source: 's' }, { eventType: 't' }, { priority: 'low' as const }, { metadata: { region: 'eu' } }, { metadata: { n: '2' } }]) {
+      for (const filter of [
+        {},
+        { source: 's' },
+        { eventType: 't' },
+        { priority: 'low' as const },
+        { metadata: { region: 'eu' } },
+        { metadata: { n: '2' } },
+      ]) {
         expect(idsOf((await store.listEvents(query(workspace, { filter: { ...filter, status: 'pending' } }))).events)).toEqual([pending])
         expect(idsOf((await store.listEvents(query(workspace, { filter: { ...filter, status: 'acknowledged' } }))).events)).toEqual([acked])
         expect(idsOf((await store.listEvents(query(workspace, { filter }))).events)).toEqual([acked, pending])

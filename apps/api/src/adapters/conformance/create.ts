@@ -59,7 +59,12 @@ export function createSuite(open: () => Promise<StoreHarness>): void {
       const workspace = newWorkspace()
       const [id = ''] = await createdIds(store, workspace, [newEvent()])
       const near = id.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'))
-      for (const wrong of [near, '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-7fff-bfff-ffffffffffff', '3f2504e0-4f89-41d3-9a0c-0305e82c3301']) {
+      for (const wrong of [
+        near,
+        '00000000-0000-0000-0000-000000000000',
+        'ffffffff-ffff-7fff-bfff-ffffffffffff',
+        '3f2504e0-4f89-41d3-9a0c-0305e82c3301',
+      ]) {
         expect(await store.getEvent(workspace, wrong)).toBeUndefined()
         expect(await store.ackEvents(workspace, [wrong])).toEqual([{ outcome: 'not_found' }])
         await store.deleteEvents(workspace, [wrong])

@@ -63,7 +63,10 @@ export function idempotencySuite(open: () => Promise<StoreHarness>): void {
       const workspace = newWorkspace()
       await store.createEvents(workspace, [withKey('swept'), withKey('not-swept')])
       clock.advance({ hours: 23, seconds: 3500 })
-      expect(await store.createEvents(workspace, [withKey('swept'), withKey('not-swept')])).toMatchObject([{ outcome: 'replayed' }, { outcome: 'replayed' }])
+      expect(await store.createEvents(workspace, [withKey('swept'), withKey('not-swept')])).toMatchObject([
+        { outcome: 'replayed' },
+        { outcome: 'replayed' },
+      ])
       clock.advance({ seconds: 200 })
       expect(await store.createEvents(workspace, [withKey('not-swept', 2)])).toMatchObject([{ outcome: 'created' }])
       while (await store.sweep(10)) {}

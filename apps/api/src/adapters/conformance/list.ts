@@ -15,14 +15,19 @@ export function listSuite(open: () => Promise<StoreHarness>): void {
       // Every combination of the filters' values, several times over, two thirds of them acknowledged.
       const all = Array.from({ length: 180 }, (_, n): NewEvent => {
         const priority: Priority = PRIORITIES[n % 3] ?? 'normal'
-        return newEventWith({ region: n % 5 === 0 ? 'eu' : 'us', n: n % 4, flag: n % 2 === 0 }, { source: `s${n % 2}`, eventType: `t${n % 6}`, priority })
+        return newEventWith(
+          { region: n % 5 === 0 ? 'eu' : 'us', n: n % 4, flag: n % 2 === 0 },
+          { source: `s${n % 2}`, eventType: `t${n % 6}`, priority },
+        )
       })
       const ids: string[] = []
       for (let at = 0; at < all.length; at += 25) ids.push(...(await createdIds(store, workspace, all.slice(at, at + 25))))
       const acked = ids.filter((_, n) => n % 3 !== 1)
       for (let at = 0; at < acked.length; at += 25) await store.ackEvents(workspace, acked.slice(at, at + 25))
       await settle()
-      events = await Promise.all(ids.map(async (id) => await store.getEvent(workspace, id))).then((found) => found.filter((event) => event !== undefined))
+      events = await Promise.all(ids.map(async (id) => await store.getEvent(workspace, id))).then((found) =>
+        found.filter((event) => event !== undefined),
+      )
       expect(events).toHaveLength(180)
     })
 
@@ -53,7 +58,9 @@ export function listSuite(open: () => Promise<StoreHarness>): void {
     const filters: EventFilter[] = [
       {},
       ...parts,
-      ...parts.flatMap((one, index) => parts.slice(index + 1).map((other) => ({ ...one, ...other, metadata: { ...one.metadata, ...other.metadata } }))),
+      ...parts.flatMap((one, index) =>
+        parts.slice(index + 1).map((other) => ({ ...one, ...other, metadata: { ...one.metadata, ...other.metadata } })),
+      ),
     ]
 
     for (const status of [undefined, 'pending', 'acknowledged'] as const) {
@@ -73,7 +80,9 @@ export function listSuite(open: () => Promise<StoreHarness>): void {
       const [low, high] = [events[40]?.createdAtUs, events[120]?.createdAtUs]
       for (const partial of parts.slice(0, 5)) {
         const filter = { ...partial, createdAfterUs: low, createdBeforeUs: high }
-        expect(await allPages(harness.store, query(workspace, { filter, limit: 9 }))).toEqual(events.filter((event) => matches(event, filter)))
+        expect(await allPages(harness.store, query(workspace, { filter, limit: 9 }))).toEqual(
+          events.filter((event) => matches(event, filter)),
+        )
       }
       const filter = { createdAfterUs: low, createdBeforeUs: high }
       const inRange = await allPages(harness.store, query(workspace, { filter, order: 'desc', limit: 9 }))
@@ -98,7 +107,11 @@ export function listSuite(open: () => Promise<StoreHarness>): void {
       const { store, settle } = harness
       const large = newWorkspace()
       const payload = JSON.stringify({ x: 'x'.repeat(50_000) })
-      const ids = await createdIds(store, large, Array.from({ length: 6 }, () => newEvent({ payload })))
+      const ids = await createdIds(
+        store,
+        large,
+        Array.from({ length: 6 }, () => newEvent({ payload })),
+      )
       await settle()
       const page = await store.listEvents(query(large, { maxBytes: 130_000 }))
       expect(idsOf(page.events)).toEqual(ids.slice(0, 2))

@@ -12,8 +12,20 @@ export function orderSuite(open: () => Promise<StoreHarness>): void {
     it('never lets times or ids decrease along the list; both rise inside a call', async () => {
       const { store, settle } = harness
       const workspace = newWorkspace()
-      await Promise.all(Array.from({ length: 40 }, () => createdIds(store, workspace, Array.from({ length: 5 }, () => newEvent()))))
-      const ids = await createdIds(store, workspace, Array.from({ length: 25 }, () => newEvent()))
+      await Promise.all(
+        Array.from({ length: 40 }, () =>
+          createdIds(
+            store,
+            workspace,
+            Array.from({ length: 5 }, () => newEvent()),
+          ),
+        ),
+      )
+      const ids = await createdIds(
+        store,
+        workspace,
+        Array.from({ length: 25 }, () => newEvent()),
+      )
       expect(ids).toEqual([...ids].sort())
       expect(new Set(ids).size).toBe(25)
       await settle()

@@ -1,5 +1,5 @@
-import { parentPort } from 'node:worker_threads'
 import type { DatabaseSync } from 'node:sqlite'
+import { parentPort } from 'node:worker_threads'
 import { isStorageFault, openDatabase } from './database.ts'
 import type { ThreadWork } from './thread.ts'
 

@@ -20,7 +20,10 @@ const filters: [EventFilter, index: RegExp][] = [
   [{ priority: 'high' }, /INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
   [{ source: 's' }, /COVERING INDEX events_source \(workspace=\? AND source=\? AND status=\? AND rowid>\? AND rowid<\?\)/],
   [{ eventType: 't' }, /COVERING INDEX events_type \(workspace=\? AND event_type=\? AND status=\? AND rowid>\? AND rowid<\?\)/],
-  [{ metadata: { k: 'v' } }, /event_metadata USING PRIMARY KEY \(workspace=\? AND key=\? AND value=\? AND status=\? AND seq>\? AND seq<\?\)/],
+  [
+    { metadata: { k: 'v' } },
+    /event_metadata USING PRIMARY KEY \(workspace=\? AND key=\? AND value=\? AND status=\? AND seq>\? AND seq<\?\)/,
+  ],
 ]
 
 for (const [filter, index] of filters) {

@@ -66,7 +66,10 @@ function indexedColumns(condition: Condition | undefined, status: number): strin
   }
 }
 
+/** What a row is read as, in this order. */
+export const ROW_COLUMNS = 'e.seq, e.tail, e.status, e.acknowledged_us, e.source, e.event_type, e.metadata, e.payload'
+
 /** One row by its seq, if it passes the conditions. */
 export function rowSql(conditions: readonly Condition[]): string {
-  return ['SELECT * FROM events e WHERE e.seq = ?', ...conditions.map((condition) => condition.test)].join(' AND ')
+  return [`SELECT ${ROW_COLUMNS} FROM events e WHERE e.seq = ?`, ...conditions.map((condition) => condition.test)].join(' AND ')
 }

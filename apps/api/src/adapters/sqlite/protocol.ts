@@ -1,4 +1,4 @@
-import type { AckResult, EventRecord, NewEvent, EventQuery } from '../../ports.ts'
+import type { AckResult, EventQuery, EventRecord, NewEvent } from '../../ports.ts'
 import type { EventAddress } from './event-id.ts'
 
 /** What a thread needs to start. */

@@ -4,7 +4,7 @@ import type { EventRecord } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
 import { openDatabase } from './database.ts'
 import { type EventAddress, eventIdOf } from './event-id.ts'
-import { type Condition, listConditions, rowSql, walkSql } from './list-sql.ts'
+import { type Condition, listConditions, ROW_COLUMNS, rowSql, walkSql } from './list-sql.ts'
 import type { Batch, BatchTimes, CallOf, OutputOf, ReaderCalls, Reply } from './protocol.ts'
 import { faultOf, type ThreadWork } from './thread.ts'
 import { Workspaces } from './workspaces.ts'
@@ -28,7 +28,8 @@ export class Reader implements ThreadWork<ReaderCalls> {
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#workspaces = new Workspaces(db)
-    this.#get = db.prepare('SELECT * FROM events WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?')
+    this.#get = db.prepare(`SELECT ${ROW_COLUMNS} FROM events e WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?`)
+    this.#get.setReturnArrays(true)
   }
 
   run(batch: Batch<ReaderCalls>): Reply[] {
@@ -125,18 +126,27 @@ export class Reader implements ThreadWork<ReaderCalls> {
     return rarest
   }
 
-  #walk(driver: Condition | undefined, workspace: number, statuses: number[], range: Range, order: 'asc' | 'desc', limit: number): number[] {
+  #walk(
+    driver: Condition | undefined,
+    workspace: number,
+    statuses: number[],
+    range: Range,
+    order: 'asc' | 'desc',
+    limit: number,
+  ): number[] {
     const walk = walkSql(driver, statuses, order)
     const parameters: SQLInputValue[] = walk.ranges.flatMap((own) => [...own, workspace, range.low, range.high])
     return this.#prepare(walk.sql)
       .all(...parameters, limit)
-      .map((row) => Number(row['seq']))
+      .map((row) => Number(Array.isArray(row) && row[0]))
   }
 
   #prepare(sql: string) {
     const known = this.#statements.get(sql)
     if (known !== undefined) return known
     const statement = this.#db.prepare(sql)
+    // Objects with names cost twice as much, and a page reads a hundred rows.
+    statement.setReturnArrays(true)
     this.#statements.set(sql, statement)
     return statement
   }
@@ -147,22 +157,22 @@ interface Range {
   high: number
 }
 
-function recordOf(row: Record<string, unknown>): EventRecord {
-  const createdAtUs = Number(row['seq'])
-  const status = EVENT_STATUSES[Number(row['status'])] ?? 'pending'
+/** @param row an array of `ROW_COLUMNS` */
+function recordOf(row: unknown): EventRecord {
+  if (!Array.isArray(row)) throw new TypeError('The statement gives no arrays.')
+  const [seq, tail, status, acknowledgedUs, source, eventType, metadata, payload] = row
   return {
-    eventId: eventIdOf(createdAtUs, String(row['tail'])),
-    createdAtUs,
-    source: String(row['source']),
-    eventType: String(row['event_type']),
-    payload: String(row['payload']),
-    status,
-    metadata: String(row['metadata']),
-    acknowledgedAtUs: status === 'acknowledged' ? Number(row['acknowledged_us']) : null,
+    eventId: eventIdOf(seq, tail),
+    createdAtUs: seq,
+    source,
+    eventType,
+    payload,
+    status: EVENT_STATUSES[status] ?? 'pending',
+    metadata,
+    acknowledgedAtUs: EVENT_STATUSES[status] === 'acknowledged' ? acknowledgedUs : null,
   }
 }
 
 export function openReader(path: string): Reader {
   return new Reader(openDatabase(path, { cacheKiB: CACHE_KIB, readOnly: true }))
 }
-

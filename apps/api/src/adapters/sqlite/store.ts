@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import type { AckResult, Clock, CreateResult, EventPage, EventQuery, EventRecord, NewEvent, Store } from '../../ports.ts'
 import { Channel, startThread } from './channel.ts'
@@ -24,7 +24,7 @@ export interface SqliteOptions {
  * @throws Error in words for the operator when the directory or the file cannot be used
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
-  mkdirSync(options.directory, { recursive: true })
+  makeDirectory(resolve(options.directory))
   const data = { path: join(options.directory, 'triggers.db') }
   const times = (): BatchTimes => {
     const nowUs = options.clock.nowUs()
@@ -37,6 +37,13 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     startThread(new URL('./checkpoint-thread.ts', import.meta.url), data),
   ])
   return new SqliteStore(writer, reader, checkpointer)
+}
+
+/** Not `mkdirSync` with `recursive`: that never returns where the parent is there and the system says ENOENT, as /proc does. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  makeDirectory(dirname(path))
+  mkdirSync(path)
 }
 
 class SqliteStore implements Store {
@@ -54,7 +61,9 @@ class SqliteStore implements Store {
     const bytes = events.reduce((sum, event) => sum + CALL_BYTES + event.payload.length + event.metadata.length, 0)
     const written = await this.#writer.call('create', { workspaceId, events }, bytes)
     return written.map((event) =>
-      event.outcome === 'key_reused' ? event : { outcome: event.outcome, eventId: eventIdOf(event.seq, event.tail), createdAtUs: event.seq },
+      event.outcome === 'key_reused'
+        ? event
+        : { outcome: event.outcome, eventId: eventIdOf(event.seq, event.tail), createdAtUs: event.seq },
     )
   }
 

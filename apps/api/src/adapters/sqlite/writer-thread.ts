@@ -1,4 +1,4 @@
-import { openWriter } from './writer.ts'
 import { runThread } from './thread.ts'
+import { openWriter } from './writer.ts'
 
 runThread(({ path }) => openWriter(path))

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
-import { createdIds, newEvent, newEventWith, newWorkspace, query } from '../conformance/harness.ts'
-import { FakeClock } from '../../testing/fake-clock.ts'
 import { StoreUnavailableError } from '../../ports.ts'
+import { FakeClock } from '../../testing/fake-clock.ts'
+import { createdIds, newEvent, newEventWith, newWorkspace, query } from '../conformance/harness.ts'
 import { openSqliteStore } from './store.ts'
 import { openWriter } from './writer.ts'
 
@@ -84,7 +84,12 @@ it('reuses the room of swept events: the file does not grow with each generation
   const sizes: number[] = []
   for (let generation = 0; generation < 4; generation++) {
     const event = newEventWith({ region: 'eu' }, { payload: JSON.stringify({ x: 'x'.repeat(2000) }) })
-    for (let n = 0; n < 40; n++) await createdIds(store, workspace, Array.from({ length: 25 }, () => event))
+    for (let n = 0; n < 40; n++)
+      await createdIds(
+        store,
+        workspace,
+        Array.from({ length: 25 }, () => event),
+      )
     clock.advance({ days: 8 })
     while (await store.sweep(100)) {}
     sizes.push(pageCount(join(directory, 'triggers.db')))

@@ -145,7 +145,8 @@ export class Writer implements ThreadWork<WriterCalls> {
   #ack(workspaceId: string, addresses: (EventAddress | null)[]): AckResult[] {
     const workspace = this.#workspaces.find(workspaceId)
     return addresses.map((address) => {
-      const found = workspace !== undefined && address && this.#sql.findForAck.get(address.seq, address.tail, workspace, this.#times.eventsExpiredUs)
+      const found =
+        workspace !== undefined && address && this.#sql.findForAck.get(address.seq, address.tail, workspace, this.#times.eventsExpiredUs)
       if (!found || !address || workspace === undefined) return { outcome: 'not_found' }
       if (found['status'] === ACKNOWLEDGED) {
         return { outcome: 'already_acknowledged', acknowledgedAtUs: Number(found['acknowledged_us']) }

@@ -1,7 +1,7 @@
 /** What the three bulk calls share: 1 to 25 things, an answer that tells what became of each. */
 import { z } from '@hono/zod-openapi'
 import { type ApiError, ItemErrorSchema, type Problem, validationError } from '../../errors.ts'
-import { eventId, EXAMPLE_EVENT_ID, EXAMPLE_REQUEST_ID, requestId } from './schemas.ts'
+import { EXAMPLE_EVENT_ID, EXAMPLE_REQUEST_ID, eventId, requestId } from './schemas.ts'
 
 export const MAX_ITEMS = 25
 export const LIST_RULE = `must have 1 to ${MAX_ITEMS} elements`
@@ -17,7 +17,9 @@ export const EventIdsSchema = z
   })
   .openapi('EventIds')
 
-export const EVENT_IDS_EXAMPLES = { two: { summary: 'Two events', value: { event_ids: [EXAMPLE_EVENT_ID, '01932d5e-7c1b-7000-8d0a-5f3e2b1c4d6e'] } } }
+export const EVENT_IDS_EXAMPLES = {
+  two: { summary: 'Two events', value: { event_ids: [EXAMPLE_EVENT_ID, '01932d5e-7c1b-7000-8d0a-5f3e2b1c4d6e'] } },
+}
 
 export const indexField = z.number().int().openapi({ description: 'The place in the request, from 0.', example: 0 })
 
@@ -32,7 +34,16 @@ export const bulkAnswerOf = <Item extends z.ZodType>(item: Item) =>
 /** An example answer with one failure. */
 export const exampleBulkAnswer = (success: object) => ({
   successful: [success],
-  failed: [{ index: 1, error: { code: 'NOT_FOUND', message: 'There is no such event in this workspace.', details: { event_id: '01932d5e-7c1b-7000-8d0a-5f3e2b1c4d6e' } } }],
+  failed: [
+    {
+      index: 1,
+      error: {
+        code: 'NOT_FOUND',
+        message: 'There is no such event in this workspace.',
+        details: { event_id: '01932d5e-7c1b-7000-8d0a-5f3e2b1c4d6e' },
+      },
+    },
+  ],
   request_id: EXAMPLE_REQUEST_ID,
 })
 

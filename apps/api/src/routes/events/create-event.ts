@@ -4,8 +4,17 @@ import { ingestEvents } from '../../domain/events.ts'
 import { formatTime } from '../../domain/time.ts'
 import { endpoint } from '../../endpoint.ts'
 import { ApiError } from '../../errors.ts'
-import { withHeaderKey, IdempotencyHeaders } from './idempotency-key.ts'
-import { EventInputSchema, EXAMPLE_EVENT_ID, EXAMPLE_INPUT, EXAMPLE_REQUEST_ID, EXAMPLE_TIME, eventId, requestId, timestamp } from './schemas.ts'
+import { IdempotencyHeaders, withHeaderKey } from './idempotency-key.ts'
+import {
+  EventInputSchema,
+  EXAMPLE_EVENT_ID,
+  EXAMPLE_INPUT,
+  EXAMPLE_REQUEST_ID,
+  EXAMPLE_TIME,
+  eventId,
+  requestId,
+  timestamp,
+} from './schemas.ts'
 
 export const createdFields = {
   event_id: eventId,
@@ -45,7 +54,13 @@ export const createEvent = endpoint(
       201: {
         description: 'Stored, or stored before under the same idempotency key.',
         schema: z.object({ ...createdFields, request_id: requestId }).openapi('EventCreated'),
-        example: { event_id: EXAMPLE_EVENT_ID, created_at: EXAMPLE_TIME, status: 'pending', message: 'Event stored.', request_id: EXAMPLE_REQUEST_ID },
+        example: {
+          event_id: EXAMPLE_EVENT_ID,
+          created_at: EXAMPLE_TIME,
+          status: 'pending',
+          message: 'Event stored.',
+          request_id: EXAMPLE_REQUEST_ID,
+        },
       },
     },
     errors: ['VALIDATION_ERROR', 'VALIDATION_ERROR.415', 'VALIDATION_ERROR.422', 'IDEMPOTENCY_KEY_REUSED'],

@@ -43,7 +43,13 @@ export const createEventsBulk = endpoint(
       201: {
         description: 'What became of each item.',
         schema: bulkAnswerOf(z.object({ index: indexField, ...createdFields })).openapi('EventsCreated'),
-        example: exampleBulkAnswer({ index: 0, event_id: EXAMPLE_EVENT_ID, created_at: EXAMPLE_TIME, status: 'pending', message: 'Event stored.' }),
+        example: exampleBulkAnswer({
+          index: 0,
+          event_id: EXAMPLE_EVENT_ID,
+          created_at: EXAMPLE_TIME,
+          status: 'pending',
+          message: 'Event stored.',
+        }),
       },
     },
     errors: ['VALIDATION_ERROR', 'VALIDATION_ERROR.415', 'VALIDATION_ERROR.422'],
@@ -57,7 +63,11 @@ export const createEventsBulk = endpoint(
       if (parsed.success) valid.push({ index, event: parsed.data })
       else failed.push(presentFailure(index, validationError(problemsOf(parsed.error.issues, item))))
     })
-    const results = await ingestEvents(c.get('deps'), c.get('principal'), valid.map(({ event }) => event))
+    const results = await ingestEvents(
+      c.get('deps'),
+      c.get('principal'),
+      valid.map(({ event }) => event),
+    )
     const successful = results.flatMap((result, place) => {
       const index = valid[place]?.index ?? place
       if (!(result instanceof ApiError)) return [{ index, ...presentCreated(result) }]

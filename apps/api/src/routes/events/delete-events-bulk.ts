@@ -12,7 +12,8 @@ export const deleteEventsBulk = endpoint(
     path: '/v1/events/bulk',
     tag: 'Events',
     summary: 'Delete up to 25 events',
-    description: 'Removes the events in one commit. One that is not there counts as deleted; a malformed id fails alone. Counts once against the rate limit.',
+    description:
+      'Removes the events in one commit. One that is not there counts as deleted; a malformed id fails alone. Counts once against the rate limit.',
     access: ['events:write', 'inbox:consume'],
     request: { headers: IdempotencyHeaders, body: { schema: EventIdsSchema, examples: EVENT_IDS_EXAMPLES } },
     success: {
@@ -27,7 +28,10 @@ export const deleteEventsBulk = endpoint(
   async (c, { headers, body }) => {
     refuseHeaderKey(headers['idempotency-key'])
     const { ids, failed } = splitIds(body.event_ids)
-    await c.get('deps').store.deleteEvents(c.get('principal').workspaceId, ids.map(({ id }) => id))
+    await c.get('deps').store.deleteEvents(
+      c.get('principal').workspaceId,
+      ids.map(({ id }) => id),
+    )
     return { status: 200, body: { successful: ids.map(({ index, id }) => ({ index, ...presentDeleted(id) })), failed } }
   },
 )

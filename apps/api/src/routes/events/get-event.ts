@@ -12,7 +12,9 @@ export const getEvent = endpoint(
     description: 'Gives one event of the workspace, whatever its status.',
     access: ['events:read'],
     request: { params: EventParams },
-    success: { 200: { description: 'The event.', schema: SingleEventSchema, example: { ...EXAMPLE_EVENT, request_id: EXAMPLE_REQUEST_ID } } },
+    success: {
+      200: { description: 'The event.', schema: SingleEventSchema, example: { ...EXAMPLE_EVENT, request_id: EXAMPLE_REQUEST_ID } },
+    },
     errors: ['NOT_FOUND', 'VALIDATION_ERROR.422'],
   },
   async (c, { params }) => {

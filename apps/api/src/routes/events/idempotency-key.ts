@@ -21,12 +21,12 @@ export function withHeaderKey(event: EventInput, key: string | undefined): Event
     const issue = 'differs from metadata.idempotency_key'
     throw validationError([{ field: 'Idempotency-Key', issue, suggestion: 'Send the key in one of the two places.' }])
   }
-  return { ...event, metadata: Object.assign(Object.create(null), event.metadata, { idempotency_key: key }) }
+  return { ...event, metadata: { ...event.metadata, idempotency_key: key } }
 }
 
 /** @throws ApiError VALIDATION_ERROR: one key cannot stand for many events */
 export function refuseHeaderKey(key: string | undefined): void {
   if (key === undefined) return
-  const suggestion = "Give each item its own `metadata.idempotency_key`."
+  const suggestion = 'Give each item its own `metadata.idempotency_key`.'
   throw validationError([{ field: 'Idempotency-Key', issue: 'is not taken by bulk calls', suggestion }])
 }

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { AppEnv } from '../../context.ts'
 import { decodeCursor, encodeCursor } from '../../domain/cursor.ts'
+import { setMember } from '../../domain/json.ts'
 import { parseTime } from '../../domain/time.ts'
 import { validationError } from '../../errors.ts'
 import { type EventFilter, type EventStatus, PRIORITIES } from '../../ports.ts'
@@ -12,6 +13,7 @@ import {
   EXAMPLE_EVENT,
   EXAMPLE_REQUEST_ID,
   isText,
+  MAX_METADATA_KEYS,
   MAX_VALUE_CHARACTERS,
   METADATA_KEY,
   METADATA_KEY_RULE,
@@ -34,24 +36,38 @@ const time = (description: string, round: 'up' | 'down') =>
       return us
     })
     .optional()
-    .openapi({ type: 'string', description: `${description} ISO 8601; UTC without an offset; a bare date is its midnight.`, example: '2025-11-21T08:00:00Z' })
+    .openapi({
+      type: 'string',
+      description: `${description} ISO 8601; UTC without an offset; a bare date is its midnight.`,
+      example: '2025-11-21T08:00:00Z',
+    })
+
+/** What one event can have, the three named keys included; a filter by more could match nothing. */
+const MAX_METADATA_FILTERS = MAX_METADATA_KEYS + 3
 
 /** The `metadata.…` parameters by key. Made by hand: the keys are the user's, `__proto__` too. */
 const metadataFilter = z
   .unknown()
   .transform((value, ctx) => {
-    const filter: Record<string, string> = Object.create(null)
-    for (const [key, text] of Object.entries(value ?? {})) {
+    const filter: Record<string, string> = {}
+    const entries = Object.entries(value ?? {})
+    if (entries.length > MAX_METADATA_FILTERS) {
+      ctx.addIssue({ code: 'custom', message: `stands for at most ${MAX_METADATA_FILTERS} keys` })
+      return filter
+    }
+    for (const [key, text] of entries) {
       if (!METADATA_KEY.test(key)) ctx.addIssue({ code: 'custom', path: [key], message: METADATA_KEY_RULE })
-      else if ([...text].length > MAX_VALUE_CHARACTERS) ctx.addIssue({ code: 'custom', path: [key], message: `must have at most ${MAX_VALUE_CHARACTERS} characters` })
+      else if ([...text].length > MAX_VALUE_CHARACTERS)
+        ctx.addIssue({ code: 'custom', path: [key], message: `must have at most ${MAX_VALUE_CHARACTERS} characters` })
       else if (!isText(text)) ctx.addIssue({ code: 'custom', path: [key], message: NUL_OR_LONE_SURROGATE })
-      else filter[key] = text
+      else setMember(filter, key, text)
     }
     return filter
   })
   .openapi({
     type: 'string',
-    description: 'Any metadata key after `metadata.`: `metadata.region=eu-west-1`. Compared with a string, or with a number or boolean as JSON.',
+    description:
+      'Any metadata key after `metadata.`: `metadata.region=eu-west-1`. Compared with a string, or with a number or boolean as JSON.',
     example: 'eu-west-1',
   })
 
@@ -62,10 +78,10 @@ export const pageParameters = {
     .optional()
     .transform((text) => Number(text ?? 50))
     .openapi({ type: 'integer', minimum: 1, maximum: MAX_LIMIT, default: 50, description: 'How many events a page has at the most.' }),
-  cursor: z
-    .string()
-    .optional()
-    .openapi({ description: "The last page's `next_cursor`. It goes with the same filters and order only.", example: 'Zr0XbV8aQ3yB7cF1kE5mTjE3NjM3MTIwMDAxMjM0NTY' }),
+  cursor: z.string().optional().openapi({
+    description: "The last page's `next_cursor`. It goes with the same filters and order only.",
+    example: 'Zr0XbV8aQ3yB7cF1kE5mTjE3NjM3MTIwMDAxMjM0NTY',
+  }),
   source: nameOf('Only events from this source.', 'my-app').optional(),
   event_type: nameOf('Only events of this type.', 'user.created').optional(),
   priority: z.enum(PRIORITIES).optional().openapi({ description: 'Only events of this priority.' }),
@@ -80,7 +96,9 @@ export const EventPageSchema = z
   .object({
     events: z.array(EventSchema),
     pagination: z.object({
-      next_cursor: z.union([z.string(), z.null()]).openapi({ description: 'Where the next page begins; null exactly when nothing more matches now.', example: null }),
+      next_cursor: z
+        .union([z.string(), z.null()])
+        .openapi({ description: 'Where the next page begins; null exactly when nothing more matches now.', example: null }),
       limit: z.number().int().openapi({ description: 'The limit that the page was made with.', example: 50 }),
     }),
     request_id: requestId,

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, type Metadata } from '../../domain/events.ts'
-import { RawJson } from '../../domain/json.ts'
+import { RawJson, setMember } from '../../domain/json.ts'
 import { formatTime } from '../../domain/time.ts'
 import { EVENT_STATUSES, type EventRecord, PRIORITIES, type Priority } from '../../ports.ts'
 
@@ -33,10 +33,13 @@ export const nameOf = (description: string, example: string) =>
     .trim()
     .min(1, 'must not be empty')
     .refine((text) => codePoints(text) <= 100, 'must have at most 100 characters')
-    .refine((text) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text), 'must not contain control characters or half of a surrogate pair')
+    .refine(
+      (text) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text),
+      'must not contain control characters or half of a surrogate pair',
+    )
     .openapi({ description, minLength: 1, maxLength: 100, example })
 
-const MAX_METADATA_KEYS = 20
+export const MAX_METADATA_KEYS = 20
 export const MAX_VALUE_CHARACTERS = 256
 export const METADATA_KEY = /^[A-Za-z0-9_.-]{1,64}$/
 export const METADATA_KEY_RULE = 'a key has 1 to 64 characters of A-Z a-z 0-9 _ . -'
@@ -51,7 +54,12 @@ const metadataInput = z
     properties: {
       correlation_id: { type: 'string', maxLength: MAX_VALUE_CHARACTERS, description: 'Ties together events of one business process.' },
       priority: { type: 'string', enum: [...PRIORITIES], default: 'normal' },
-      idempotency_key: { type: 'string', minLength: 1, maxLength: MAX_VALUE_CHARACTERS, description: 'The same key within 24 hours makes no second event.' },
+      idempotency_key: {
+        type: 'string',
+        minLength: 1,
+        maxLength: MAX_VALUE_CHARACTERS,
+        description: 'The same key within 24 hours makes no second event.',
+      },
     },
     additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
     example: { correlation_id: 'order-1042', priority: 'high', region: 'eu-west-1' },
@@ -60,7 +68,7 @@ const metadataInput = z
 type Report = (path: string[], message: string) => void
 
 function readMetadata(value: unknown, report: Report): Metadata & { priority: Priority; idempotency_key?: string | undefined } {
-  const metadata: Metadata = Object.create(null)
+  const metadata: Metadata = {}
   let priority: Priority = 'normal'
   let idempotencyKey: string | undefined
   let own = 0
@@ -78,16 +86,16 @@ function readMetadata(value: unknown, report: Report): Metadata & { priority: Pr
       const problem = typeof member === 'string' ? textProblem(member, key === 'idempotency_key' ? 1 : 0) : 'must be a string'
       if (problem !== undefined) report([key], problem)
       else if (key === 'idempotency_key') idempotencyKey = member
-      else metadata[key] = member
+      else setMember(metadata, key, member)
     } else {
       own++
       const problem = METADATA_KEY.test(key) ? valueProblem(member) : METADATA_KEY_RULE
       if (problem !== undefined) report([key], problem)
-      else metadata[key] = member
+      else setMember(metadata, key, member)
     }
   }
   if (own > MAX_METADATA_KEYS) report([], `must have at most ${MAX_METADATA_KEYS} keys of its own`)
-  return Object.assign(metadata, { priority }, idempotencyKey === undefined ? undefined : { idempotency_key: idempotencyKey })
+  return { ...metadata, priority, ...(idempotencyKey !== undefined && { idempotency_key: idempotencyKey }) }
 }
 
 function textProblem(text: string, min: number): string | undefined {
@@ -112,7 +120,10 @@ function valueProblem(value: unknown): string | undefined {
 
 const payload = z
   .custom<RawJson>((value) => value instanceof RawJson && value.kind === 'object', 'must be a JSON object')
-  .refine((value) => value instanceof RawJson && value.depth <= MAX_PAYLOAD_DEPTH, `must be nested at most ${MAX_PAYLOAD_DEPTH} levels deep`)
+  .refine(
+    (value) => value instanceof RawJson && value.depth <= MAX_PAYLOAD_DEPTH,
+    `must be nested at most ${MAX_PAYLOAD_DEPTH} levels deep`,
+  )
   .openapi({
     type: 'object',
     description: `Your data, kept as sent: at most ${MAX_PAYLOAD_BYTES} bytes as compact JSON, ${MAX_PAYLOAD_DEPTH} levels deep.`,
@@ -179,4 +190,3 @@ export function presentEvent(event: EventRecord): z.input<typeof EventSchema> {
     acknowledged_at: event.acknowledgedAtUs === null ? null : formatTime(event.acknowledgedAtUs),
   }
 }
-

@@ -17,7 +17,12 @@ export function presentAcknowledged(id: string, acknowledgedAtUs: number) {
   return { event_id: id, status: 'acknowledged', acknowledged_at: formatTime(acknowledgedAtUs), message: 'Event acknowledged.' } as const
 }
 
-export const EXAMPLE_ACKNOWLEDGED = { event_id: EXAMPLE_EVENT_ID, status: 'acknowledged', acknowledged_at: EXAMPLE_TIME, message: 'Event acknowledged.' }
+export const EXAMPLE_ACKNOWLEDGED = {
+  event_id: EXAMPLE_EVENT_ID,
+  status: 'acknowledged',
+  acknowledged_at: EXAMPLE_TIME,
+  message: 'Event acknowledged.',
+}
 
 export const ackEvent = endpoint(
   {

@@ -2,7 +2,15 @@ import { z } from '@hono/zod-openapi'
 import { ackEvents } from '../../domain/inbox.ts'
 import { endpoint } from '../../endpoint.ts'
 import { ApiError } from '../../errors.ts'
-import { bulkAnswerOf, EVENT_IDS_EXAMPLES, EventIdsSchema, exampleBulkAnswer, indexField, presentFailure, splitIds } from '../events/bulk.ts'
+import {
+  bulkAnswerOf,
+  EVENT_IDS_EXAMPLES,
+  EventIdsSchema,
+  exampleBulkAnswer,
+  indexField,
+  presentFailure,
+  splitIds,
+} from '../events/bulk.ts'
 import { IdempotencyHeaders, refuseHeaderKey } from '../events/idempotency-key.ts'
 import { acknowledgedFields, EXAMPLE_ACKNOWLEDGED, presentAcknowledged } from './ack-event.ts'
 
@@ -13,7 +21,8 @@ export const ackEventsBulk = endpoint(
     path: '/v1/events/bulk/ack',
     tag: 'Inbox',
     summary: 'Acknowledge up to 25 events',
-    description: 'Acknowledges the events in one commit. One that is malformed, not there or acknowledged already fails alone. Counts once against the rate limit.',
+    description:
+      'Acknowledges the events in one commit. One that is malformed, not there or acknowledged already fails alone. Counts once against the rate limit.',
     access: ['inbox:consume'],
     request: { headers: IdempotencyHeaders, body: { schema: EventIdsSchema, examples: EVENT_IDS_EXAMPLES } },
     success: {
@@ -28,7 +37,11 @@ export const ackEventsBulk = endpoint(
   async (c, { headers, body }) => {
     refuseHeaderKey(headers['idempotency-key'])
     const { ids, failed } = splitIds(body.event_ids)
-    const results = await ackEvents(c.get('deps'), c.get('principal'), ids.map(({ id }) => id))
+    const results = await ackEvents(
+      c.get('deps'),
+      c.get('principal'),
+      ids.map(({ id }) => id),
+    )
     const successful = ids.flatMap(({ index, id }, place) => {
       const result = results[place]
       if (result === undefined) throw new Error('The store gave fewer results than it got ids.')

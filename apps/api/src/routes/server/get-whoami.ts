@@ -25,7 +25,13 @@ export const getWhoami = endpoint(
             request_id: requestId,
           })
           .openapi('Whoami'),
-        example: { workspace_id: 'default', key_id: 'key_development', name: 'Development key', scopes: SCOPES, request_id: EXAMPLE_REQUEST_ID },
+        example: {
+          workspace_id: 'default',
+          key_id: 'key_development',
+          name: 'Development key',
+          scopes: SCOPES,
+          request_id: EXAMPLE_REQUEST_ID,
+        },
       },
     },
     errors: ['VALIDATION_ERROR.422'],

@@ -1,0 +1,52 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { expect, it } from 'vitest'
+import { parseConfig } from '../config.ts'
+import { startServer, temporaryDirectory } from '../testing/server-process.ts'
+
+const README = readFileSync(join(import.meta.dirname, '../../../../README.md'), 'utf8')
+
+const missing = ['bash', 'curl'].filter((program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status !== 0)
+if (missing.length > 0) console.warn(`SKIPPED: the README's first minute needs ${missing.join(' and ')}, not found here.`)
+
+function section(title: string): string {
+  const start = README.indexOf(`\n## ${title}\n`)
+  const end = README.indexOf('\n## ', start + 1)
+  return start < 0 ? '' : README.slice(start, end < 0 ? undefined : end)
+}
+
+it.skipIf(missing.length > 0)("works as printed: the README's first minute", async () => {
+  const server = await startServer({ DATA_DIR: temporaryDirectory() })
+  const blocks = [...section('First minute').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) =>
+    block.replaceAll('localhost:8080', `localhost:${server.port}`),
+  )
+  const separator = '----'
+  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', blocks.join(`\necho; echo ${separator}\n`)], {
+    cwd: temporaryDirectory(),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const outputs = (await text(shell.stdout))
+    .split(`${separator}\n`)
+    .map((output) => (output.trim() === '' ? undefined : JSON.parse(output)))
+  const [created, , inbox, acknowledged, deleted] = outputs
+  expect(outputs.length).toBe(5)
+  expect(created).toMatchObject({ status: 'pending', event_id: expect.stringMatching(/^[0-9a-f-]{36}$/) })
+  const { event_id } = created
+  expect(inbox.events).toMatchObject([{ event_id, source: 'shop', event_type: 'order.placed', payload: { order: 1042 } }])
+  expect(acknowledged).toMatchObject({ event_id, status: 'acknowledged' })
+  expect(deleted).toMatchObject({ event_id })
+  expect((await server.request(`/v1/events/${event_id}`)).status).toBe(404)
+})
+
+it('names every setting and its default in the README', () => {
+  const rows = [...section('Configuration').matchAll(/^\| `(\w+)` \| `?([^|`]+?)`? \|/gm)].map(
+    ([, name = '', value = '']) => [name, value] as const,
+  )
+  const source = readFileSync(join(import.meta.dirname, '../config.ts'), 'utf8')
+  const settings = new Set([...source.matchAll(/\b[A-Z][A-Z]+(?:_[A-Z]+)*(?=: )/g)].map(([name]) => name))
+  expect(rows.map(([name]) => name).sort()).toEqual([...settings].sort())
+  const printed = rows.filter(([, value]) => value !== 'none')
+  expect(parseConfig(Object.fromEntries(printed))).toEqual(parseConfig({}))
+})

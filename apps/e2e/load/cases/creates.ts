@@ -1,0 +1,61 @@
+import { type Bench, figure, loadRow, middle } from '../context.ts'
+import type { LoadPlan, LoadResult } from '../load.ts'
+import type { Running } from '../processes.ts'
+import { BULK_SIZE, bulkTargets, createTargets } from '../samples.ts'
+
+function createPlan({ settings }: Bench, { port, pid }: Running, connections: number): LoadPlan {
+  const { warmUpMs, durationMs } = settings
+  return { port, serverPid: pid, connections, targets: createTargets(), status: 201, warmUpMs, durationMs }
+}
+
+/** Until the program runs compiled code: one connection alone would take long to get there. */
+async function heatUp(bench: Bench, plan: LoadPlan): Promise<void> {
+  await bench.processes.load({ ...plan, connections: 32, durationMs: bench.settings.heatUpMs })
+}
+
+/** Single creates beside the bare handler, in turns, so that both meet the same machine. */
+export async function singleCreates(bench: Bench): Promise<void> {
+  const server = await bench.processes.startServer(bench.newFolder())
+  const bare = await bench.processes.startBareHandler()
+  for (const running of [server, bare]) await heatUp(bench, createPlan(bench, running, 32))
+  for (const connections of [1, 32, 128]) {
+    const runs: { bare: LoadResult; triggers: LoadResult }[] = []
+    for (let round = 0; round < bench.settings.rounds; round++) {
+      runs.push({
+        bare: await bench.processes.load(createPlan(bench, bare, connections)),
+        triggers: await bench.processes.load(createPlan(bench, server, connections)),
+      })
+    }
+    bench.add(middle(runs.map((run) => loadRow('single creates', at(connections), run.triggers))))
+    bench.add(middle(runs.map((run) => loadRow('bare handler', at(connections), run.bare))))
+  }
+  await Promise.all([server.stop(), bare.stop()])
+}
+
+const at = (connections: number) => `${connections} connection${connections === 1 ? '' : 's'}`
+
+const OPEN_LOOP_RUNS = 3
+
+/** Single creates at half the rate that saturates, whatever the answers do. */
+export async function openLoop(bench: Bench): Promise<void> {
+  const server = await bench.processes.startServer(bench.newFolder())
+  const plan = createPlan(bench, server, 128)
+  await heatUp(bench, plan)
+  const measured = figure(bench.rows, 'single creates', '128 connections', 'requestsPerSecond')
+  const saturated = measured ?? (await bench.processes.load(plan)).requestsPerSecond
+  const durationMs = plan.durationMs * OPEN_LOOP_RUNS
+  const row = loadRow('open loop', 'half of saturation', await bench.processes.load({ ...plan, durationMs, ratePerSecond: saturated / 2 }))
+  row.figures['p99ToP50'] = (row.figures['p99Ms'] ?? Number.NaN) / (row.figures['p50Ms'] ?? Number.NaN)
+  bench.add(row)
+  await server.stop()
+}
+
+export async function bulkCreates(bench: Bench): Promise<void> {
+  const server = await bench.processes.startServer(bench.newFolder())
+  const plan = { ...createPlan(bench, server, 32), targets: bulkTargets(), contains: '"failed":[]' }
+  await heatUp(bench, plan)
+  for (const connections of [1, 32]) {
+    bench.add(loadRow('bulk creates', at(connections), await bench.processes.load({ ...plan, connections }), BULK_SIZE))
+  }
+  await server.stop()
+}

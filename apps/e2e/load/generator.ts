@@ -1,0 +1,110 @@
+/** The load generator, a process of its own: takes plans one after the other, answers each with what it measured. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Connection, openConnection } from './connection.ts'
+import { DRAIN_MS, type LoadPlan, type LoadReply, type LoadResult } from './load.ts'
+import { type Meter, startMeter } from './meter.ts'
+import { API_KEY, type Target } from './samples.ts'
+
+function bytesOf({ method, path, body = '' }: Target, port: number): Buffer {
+  const content = method === 'POST' ? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` : ''
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nX-API-Key: ${API_KEY}\r\n${content}\r\n${body}`)
+}
+
+async function run(plan: LoadPlan): Promise<LoadResult> {
+  const requests = plan.targets.map((target) => bytesOf(target, plan.port))
+  const connections: Connection[] = []
+  for (let i = 0; i < plan.connections; i++) connections.push(await openConnection(plan.port))
+  const meter = startMeter(plan)
+  let next = 0
+  const takeRequest = () => (next === plan.maxSent ? undefined : requests[next++ % requests.length])
+  // What is under way then fails, and the load comes to its end.
+  const stalled = setTimeout(() => connections.forEach(({ destroy }) => void destroy()), plan.warmUpMs + plan.durationMs + DRAIN_MS)
+  try {
+    if (plan.ratePerSecond === undefined) await runClosed(plan, connections, takeRequest, meter)
+    else await runOpen(plan, plan.ratePerSecond, connections, takeRequest, meter)
+  } finally {
+    clearTimeout(stalled)
+    for (const connection of connections) connection.destroy()
+  }
+  return meter.result()
+}
+
+/** Each connection sends its next request when the last one is answered. */
+async function runClosed(plan: LoadPlan, connections: Connection[], takeRequest: () => Buffer | undefined, meter: Meter): Promise<void> {
+  await Promise.all(
+    connections.map(async (connection) => {
+      for (let request = takeRequest(); request !== undefined && !meter.over; request = takeRequest()) {
+        const usable = await exchange(plan, connection, request, performance.now(), meter)
+        if (!usable) return
+      }
+    }),
+  )
+}
+
+/** Requests are due at even intervals; one that finds no free connection waits for one, and its latency with it. */
+async function runOpen(
+  plan: LoadPlan,
+  ratePerSecond: number,
+  connections: Connection[],
+  takeRequest: () => Buffer | undefined,
+  meter: Meter,
+): Promise<void> {
+  const idle = [...connections]
+  const waiting: number[] = []
+  const busy = new Set<Promise<void>>()
+  const serve = async (connection: Connection, firstDueMs: number) => {
+    for (let dueMs: number | undefined = firstDueMs; dueMs !== undefined; dueMs = waiting.shift()) {
+      const request = takeRequest()
+      if (request === undefined) return
+      meter.recordLateness(dueMs, performance.now())
+      const usable = await exchange(plan, connection, request, dueMs, meter)
+      if (!usable) return
+    }
+    idle.push(connection)
+  }
+  const beginMs = performance.now()
+  for (let sent = 0; !meter.over; ) {
+    const due = ((performance.now() - beginMs) / 1000) * ratePerSecond
+    for (; sent < due; sent++) {
+      const dueMs = beginMs + (sent / ratePerSecond) * 1000
+      const connection = idle.pop()
+      if (connection === undefined) {
+        waiting.push(dueMs)
+        continue
+      }
+      const served = serve(connection, dueMs)
+      busy.add(served)
+      void served.finally(() => busy.delete(served))
+    }
+    await sleep(1)
+  }
+  // Those that still wait for a connection leave, and count, however late.
+  await Promise.all(busy)
+  if (waiting.length > 0) meter.fail(`${waiting.length} requests were due and never left: the server does not follow the rate.`)
+}
+
+/** @returns whether the connection can go on */
+async function exchange(plan: LoadPlan, connection: Connection, request: Buffer, dueMs: number, meter: Meter): Promise<boolean> {
+  try {
+    const { status, body } = await connection.request(request)
+    if (status === plan.status && (plan.contains === undefined || body.includes(plan.contains))) meter.record(dueMs, performance.now())
+    else meter.fail(`status ${status}: ${body.toString('utf8', 0, 300)}`)
+    return true
+  } catch (error) {
+    meter.fail(messageOf(error))
+    return false
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+const reply = (message: LoadReply) => process.send?.(message)
+process.on('message', (plan: LoadPlan) => {
+  run(plan).then(
+    (result) => reply({ result }),
+    (error: unknown) => reply({ failure: messageOf(error) }),
+  )
+})
+process.on('disconnect', () => process.exit(0))

@@ -1,0 +1,104 @@
+/**
+ * Every check there is, in order: lint, workflows, types and tests of all packages. It goes on after a failure, and ends with one
+ * line that counts the tests: `N passed, N failed`. A check that fails without a test of its own counts as one failed.
+ */
+import { spawnSync } from 'node:child_process'
+import { globSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { lintWorkflows } from './lint-workflows.ts'
+
+const root = join(import.meta.dirname, '..')
+/** Where each package's `test` script leaves vitest's JSON report. */
+const REPORT = 'node_modules/.cache/test-report.json'
+
+const counts = { passed: 0, failed: 0, skipped: 0 }
+let complete = false
+process.on('exit', (code) => {
+  if (!complete) counts.failed++
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
+  process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed${skipped}\n`)
+  if (code === 0 && (counts.failed > 0 || counts.passed === 0)) process.exitCode = 1
+})
+
+function step(title: string): void {
+  process.stdout.write(`\n── ${title}\n`)
+}
+
+/** @returns the exit code; a program that a signal ended, or that cannot be started, has failed */
+function run(program: string, args: string[]): number {
+  const { status, error } = spawnSync(program, args, {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1' },
+    shell: process.platform === 'win32',
+  })
+  if (error !== undefined) process.stderr.write(`${program} cannot run: ${error.message}\n`)
+  return status ?? 1
+}
+
+function fail(what: string): void {
+  counts.failed++
+  process.stderr.write(`FAILED: ${what}\n`)
+}
+
+interface Report {
+  testResults: { name: string; status: string; assertionResults: { status: string }[] }[]
+}
+
+/** Adds a package's tests to the counts. A file that failed as a whole, say on an import, counts as one failed. */
+function countReport(path: string): { failed: number } {
+  const report: Report = JSON.parse(readFileSync(path, 'utf8'))
+  let failed = 0
+  for (const file of report.testResults) {
+    const before = failed
+    for (const { status } of file.assertionResults) {
+      if (status === 'passed') counts.passed++
+      else if (status === 'failed') failed++
+      else counts.skipped++
+    }
+    if (file.status === 'failed' && failed === before) {
+      failed++
+      process.stderr.write(`FAILED as a whole: ${file.name}\n`)
+    }
+  }
+  counts.failed += failed
+  return { failed }
+}
+
+interface Summary {
+  tasks: { taskId: string; task: string; directory: string; execution?: { exitCode: number | null } }[]
+}
+
+/** What turbo wrote about the run, or undefined when it never got that far. */
+function readSummary(): Summary | undefined {
+  const [path] = globSync('.turbo/runs/*.json', { cwd: root })
+  return path === undefined ? undefined : JSON.parse(readFileSync(join(root, path), 'utf8'))
+}
+
+step('biome check .')
+if (run('biome', ['check', '.']) !== 0) fail('biome check')
+
+step('actionlint')
+const workflows = lintWorkflows(root)
+if (workflows.outcome === 'failed') fail('actionlint')
+if (workflows.outcome === 'skipped') {
+  counts.skipped++
+  process.stdout.write(`SKIPPED: ${workflows.reason}.\n`)
+}
+
+const turbo = ['run', 'typecheck', 'typecheck:scripts', 'test', '--force', '--continue', '--summarize']
+step(`turbo ${turbo.join(' ')}`)
+rmSync(join(root, '.turbo/runs'), { recursive: true, force: true })
+for (const path of globSync(`{apps,packages,sdks}/*/${REPORT}`, { cwd: root })) rmSync(join(root, path))
+const exitCode = run('turbo', turbo)
+
+const failedPackages = new Set<string>()
+for (const path of globSync(`{apps,packages,sdks}/*/${REPORT}`, { cwd: root })) {
+  const { failed } = countReport(join(root, path))
+  if (failed > 0) failedPackages.add(path.slice(0, -REPORT.length - 1).replaceAll('\\', '/'))
+}
+const failedTasks = readSummary()?.tasks.filter(({ execution }) => execution !== undefined && execution.exitCode !== 0) ?? []
+// A package whose failed tests are counted already is not counted once more.
+for (const task of failedTasks) if (task.task !== 'test' || !failedPackages.has(task.directory)) fail(task.taskId)
+if (exitCode !== 0 && failedTasks.length === 0) fail('turbo')
+complete = true
