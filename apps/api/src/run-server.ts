@@ -42,6 +42,10 @@ async function start(config: Config): Promise<void> {
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
+  // The terminal was closed: no second signal, as it may come on top of one.
+  process.on('SIGHUP', () => {
+    if (!stopping) stop()
+  })
 }
 
 async function finish(deps: Deps, stopWork: () => Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { startThread } from '../../api/src/adapters/sqlite/channel.ts'
 import { openDatabase } from '../../api/src/adapters/sqlite/database.ts'
 import { type EventAddress, eventIdOf } from '../../api/src/adapters/sqlite/event-id.ts'
+import { eventRow } from '../../api/src/adapters/sqlite/event-row.ts'
 import { openWriter, type Writer } from '../../api/src/adapters/sqlite/writer.ts'
 import type { NewEvent } from '../../api/src/ports.ts'
 import { sampleRow, VARIANTS } from './samples.ts'
@@ -93,14 +94,23 @@ function withKey(row: NewEvent, wanted: boolean | undefined): NewEvent {
   return wanted ? { ...row, idempotency: { key: randomUUID(), fingerprint: new Uint8Array(32) } } : row
 }
 
+/** About as often as the server's checkpoint thread asks for it under load. */
+const CHECKPOINT_EVENTS = 2000
+let sinceCheckpoint = 0
+
 /** One transaction. */
 function commit(writer: Writer, events: NewEvent[]): EventAddress[] {
+  sinceCheckpoint += events.length
   const nowUs = Math.floor((performance.timeOrigin + performance.now()) * 1000)
   const times = { nowUs, eventsExpiredUs: nowUs - 7 * DAY_US, keysExpiredUs: nowUs - DAY_US }
-  const [reply] = writer.run({ times, calls: [{ type: 'create', input: { workspaceId: WORKSPACE, events } }] })
+  const [reply] = writer.run({ times, calls: [{ type: 'create', input: { workspaceId: WORKSPACE, rows: events.map(eventRow) } }] })
+  if (sinceCheckpoint >= CHECKPOINT_EVENTS) {
+    sinceCheckpoint = 0
+    writer.run({ times, calls: [{ type: 'finishCheckpoint', input: null }] })
+  }
   if (reply === undefined || !('value' in reply)) throw new Error(`The writer failed: ${reply?.message}`)
   // `WriterCalls` types the value of a create; no event here reuses a key for other content.
-  return reply.value as EventAddress[]
+  return (reply.value as ['created', number, string][]).map(([, seq, tail]) => ({ seq, tail }))
 }
 
 /** What a commit asks of the disk: one page appended, one fsync. */

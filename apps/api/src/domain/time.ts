@@ -1,9 +1,13 @@
 /** Times as the wire has them: UTC, ISO 8601, microseconds, `Z`. */
 
+/** The last second that was formatted: times come in runs, and a calendar costs more than the rest. */
+let lastSecond = { second: 0, text: '1970-01-01T00:00:00' }
+
 /** @param us microseconds since the Unix epoch */
 export function formatTime(us: number): string {
-  const ms = Math.floor(us / 1000)
-  return `${new Date(ms).toISOString().slice(0, -1)}${String(us - ms * 1000).padStart(3, '0')}Z`
+  const second = Math.floor(us / 1e6)
+  if (second !== lastSecond.second) lastSecond = { second, text: new Date(second * 1000).toISOString().slice(0, 19) }
+  return `${lastSecond.text}.${String(us - second * 1e6).padStart(6, '0')}Z`
 }
 
 const ISO_8601 = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(Z|[+-]\d{2}:?\d{2})?)?$/i

@@ -5,7 +5,7 @@ import type { Batch, BatchTimes, CallOf, InputOf, OutputOf, Reply, Started, Thre
 /** Calls that one batch, and so one commit, carries at the most. */
 const MAX_BATCH_CALLS = 256
 /** Calls that leave without waiting for the end of the event loop's turn. */
-const EARLY_BATCH_CALLS = 32
+const EARLY_BATCH_CALLS = 64
 /** Batches on their way: one in the thread, one behind it, so that it need not wait for the main thread. */
 const MAX_UNDER_WAY = 2
 const MAX_BATCH_BYTES = 8 * 1024 * 1024

@@ -1,5 +1,6 @@
-import type { AckResult, EventQuery, EventRecord, NewEvent } from '../../ports.ts'
+import type { AckResult, EventQuery, EventRecord } from '../../ports.ts'
 import type { EventAddress } from './event-id.ts'
+import type { EventRow } from './event-row.ts'
 
 /** What a thread needs to start. */
 export interface ThreadData {
@@ -20,13 +21,16 @@ type Call<Input, Output> = { input: Input; output: Output }
 /** An event's place as its address, or null for a UUID that no event of this store can have. */
 type Addresses = { workspaceId: string; addresses: (EventAddress | null)[] }
 
-export type Written = ({ outcome: 'created' | 'replayed' } & EventAddress) | { outcome: 'key_reused' }
+/** What became of an event to store. */
+export type Written = [outcome: 'created' | 'replayed', seq: number, tail: string] | [outcome: 'key_reused']
 
 export interface WriterCalls {
-  create: Call<{ workspaceId: string; events: readonly NewEvent[] }, Written[]>
+  create: Call<{ workspaceId: string; rows: readonly EventRow[] }, Written[]>
   ack: Call<Addresses, AckResult[]>
   delete: Call<Addresses, null>
   sweep: Call<{ limit: number }, boolean>
+  /** Copies what is left of the WAL into the file, behind the commit. */
+  finishCheckpoint: Call<null, null>
   dataKey: Call<{ name: string; candidate: Uint8Array }, Uint8Array>
 }
 

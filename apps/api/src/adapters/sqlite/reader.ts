@@ -9,7 +9,7 @@ import type { Batch, BatchTimes, CallOf, OutputOf, ReaderCalls, Reply } from './
 import { faultOf, type ThreadWork } from './thread.ts'
 import { Workspaces } from './workspaces.ts'
 
-const CACHE_KIB = 32 * 1024
+const CACHE_KIB = 16 * 1024
 /** What a page under several filters may look at before it ends early: the contract's bound. */
 const MAX_EXAMINED = 10_000
 /** Rows counted, at the most, to learn which of several filters is the rarest. */

@@ -4,6 +4,7 @@ import type { Worker } from 'node:worker_threads'
 import type { AckResult, Clock, CreateResult, EventPage, EventQuery, EventRecord, NewEvent, Store } from '../../ports.ts'
 import { Channel, startThread } from './channel.ts'
 import { addressOf, eventIdOf } from './event-id.ts'
+import { eventRow } from './event-row.ts'
 import type { BatchTimes, ReaderCalls, WriterCalls } from './protocol.ts'
 
 const DAY_US = 86_400_000_000
@@ -55,15 +56,17 @@ class SqliteStore implements Store {
     this.#writer = writer
     this.#reader = reader
     this.#checkpointer = checkpointer
+    checkpointer.on('message', () => {
+      // When it cannot be done now, the checkpointer asks again.
+      writer.call('finishCheckpoint', null, CALL_BYTES).catch(() => {})
+    })
   }
 
   async createEvents(workspaceId: string, events: readonly NewEvent[]): Promise<CreateResult[]> {
     const bytes = events.reduce((sum, event) => sum + CALL_BYTES + event.payload.length + event.metadata.length, 0)
-    const written = await this.#writer.call('create', { workspaceId, events }, bytes)
-    return written.map((event) =>
-      event.outcome === 'key_reused'
-        ? event
-        : { outcome: event.outcome, eventId: eventIdOf(event.seq, event.tail), createdAtUs: event.seq },
+    const written = await this.#writer.call('create', { workspaceId, rows: events.map(eventRow) }, bytes)
+    return written.map(([outcome, seq, tail]) =>
+      outcome === 'key_reused' ? { outcome } : { outcome, eventId: eventIdOf(seq, tail), createdAtUs: seq },
     )
   }
 

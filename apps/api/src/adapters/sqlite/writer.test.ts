@@ -6,6 +6,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import { createdIds, newEvent, newEventWith, newWorkspace, query } from '../conformance/harness.ts'
+import { eventRow } from './event-row.ts'
 import { openSqliteStore } from './store.ts'
 import { openWriter } from './writer.ts'
 
@@ -21,13 +22,13 @@ it('carries out the other calls of a batch when one cannot be', () => {
   const path = join(temporaryDirectory(), 'triggers.db')
   const writer = openWriter(path)
   onTestFinished(() => writer.close())
-  const good = { type: 'create', input: { workspaceId: 'w', events: [newEvent()] } } as const
-  const bad = { type: 'create', input: { workspaceId: 'w', events: [newEvent({ metadata: 'not JSON' })] } } as const
+  const good = { type: 'create', input: { workspaceId: 'w', rows: [eventRow(newEvent())] } } as const
+  const bad = { type: 'create', input: { workspaceId: 'w', rows: [eventRow(newEvent({ metadata: 'not JSON' }))] } } as const
   const replies = writer.run({ times: TIMES, calls: [good, bad, good] })
   expect(replies).toEqual([
-    { value: [expect.objectContaining({ outcome: 'created' })] },
+    { value: [['created', expect.any(Number), expect.any(String)]] },
     { fault: 'program', message: expect.any(String) },
-    { value: [expect.objectContaining({ outcome: 'created' })] },
+    { value: [['created', expect.any(Number), expect.any(String)]] },
   ])
 })
 
@@ -35,12 +36,12 @@ it('stores nothing of a batch when the disk is full, and goes on when there is r
   const path = join(temporaryDirectory(), 'triggers.db')
   const writer = openWriter(path, { maxPages: 60 })
   onTestFinished(() => writer.close())
-  const create = { type: 'create', input: { workspaceId: 'w', events: [newEvent({ payload: `{"x":"${'x'.repeat(100_000)}"}` })] } } as const
-  expect(writer.run({ times: TIMES, calls: [create] })).toMatchObject([{ value: [{ outcome: 'created' }] }])
+  const create = { type: 'create', input: { workspaceId: 'w', rows: [eventRow(newEvent({ payload: `{"x":"${'x'.repeat(100_000)}"}` }))] } } as const
+  expect(writer.run({ times: TIMES, calls: [create] })).toMatchObject([{ value: [['created', expect.any(Number), expect.any(String)]] }])
   const replies = writer.run({ times: TIMES, calls: [create, create, create] })
   expect(replies).toEqual([1, 2, 3].map(() => ({ fault: 'storage', message: expect.stringMatching(/full/) })))
-  const small = { type: 'create', input: { workspaceId: 'new', events: [newEvent()] } } as const
-  expect(writer.run({ times: TIMES, calls: [small] })).toMatchObject([{ value: [{ outcome: 'created' }] }])
+  const small = { type: 'create', input: { workspaceId: 'new', rows: [eventRow(newEvent())] } } as const
+  expect(writer.run({ times: TIMES, calls: [small] })).toMatchObject([{ value: [['created', expect.any(Number), expect.any(String)]] }])
   const db = new DatabaseSync(path, { readOnly: true })
   expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 2 })
   db.close()

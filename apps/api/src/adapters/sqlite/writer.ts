@@ -1,20 +1,19 @@
 /** The writer thread: every change of the file, one transaction a batch. */
 import type { DatabaseSync } from 'node:sqlite'
-import type { AckResult, NewEvent } from '../../ports.ts'
-import { EVENT_STATUSES, PRIORITIES } from '../../ports.ts'
+import type { AckResult } from '../../ports.ts'
+import { EVENT_STATUSES } from '../../ports.ts'
 import { metadataTerms } from '../metadata-terms.ts'
 import { isStorageFault, openDatabase } from './database.ts'
-import { type EventAddress, randomTail } from './event-id.ts'
-import type { Batch, BatchTimes, CallOf, OutputOf, Reply, WriterCalls, Written } from './protocol.ts'
+import { randomTail } from './event-id.ts'
+import type { EventRow } from './event-row.ts'
+import type { Batch, BatchTimes, CallOf, InputOf, Reply, WriterCalls, Written } from './protocol.ts'
 import { migrate } from './schema.ts'
 import { faultOf, type ThreadWork } from './thread.ts'
 import { Workspaces } from './workspaces.ts'
 
 const PENDING = EVENT_STATUSES.indexOf('pending')
 const ACKNOWLEDGED = EVENT_STATUSES.indexOf('acknowledged')
-const CACHE_KIB = 64 * 1024
-
-type Handlers = { [K in keyof WriterCalls]: (input: WriterCalls[K]['input']) => OutputOf<WriterCalls, K> }
+const CACHE_KIB = 32 * 1024
 
 export class Writer implements ThreadWork<WriterCalls> {
   readonly #db: DatabaseSync
@@ -23,14 +22,6 @@ export class Writer implements ThreadWork<WriterCalls> {
   #times: BatchTimes = { nowUs: 0, eventsExpiredUs: 0, keysExpiredUs: 0 }
   #lastSeq = 0
 
-  readonly #handlers: Handlers = {
-    create: ({ workspaceId, events }) => this.#create(workspaceId, events),
-    ack: ({ workspaceId, addresses }) => this.#ack(workspaceId, addresses),
-    delete: ({ workspaceId, addresses }) => this.#delete(workspaceId, addresses),
-    sweep: ({ limit }) => this.#sweep(limit),
-    dataKey: ({ name, candidate }) => this.#dataKey(name, candidate),
-  }
-
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#workspaces = new Workspaces(db)
@@ -38,6 +29,7 @@ export class Writer implements ThreadWork<WriterCalls> {
     this.#sql = {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
+      checkpoint: db.prepare('PRAGMA wal_checkpoint(PASSIVE)'),
       clock: db.prepare('SELECT last_seq FROM commit_clock'),
       setClock: db.prepare('UPDATE commit_clock SET last_seq = ?'),
       insertEvent: db.prepare(
@@ -63,7 +55,9 @@ export class Writer implements ThreadWork<WriterCalls> {
   run(batch: Batch<WriterCalls>): Reply[] {
     this.#times = batch.times
     try {
-      return this.#commit(batch.calls)
+      const replies = this.#commit(batch.calls)
+      if (batch.calls.some((call) => call.type === 'finishCheckpoint')) this.#sql.checkpoint.get()
+      return replies
     } catch (error) {
       // A call that the program cannot carry out must not take its neighbours down: each on its own.
       if (batch.calls.length > 1 && !isStorageFault(error)) return batch.calls.flatMap((call) => this.run({ ...batch, calls: [call] }))
@@ -96,53 +90,50 @@ export class Writer implements ThreadWork<WriterCalls> {
   #handle(call: CallOf<WriterCalls>): unknown {
     switch (call.type) {
       case 'create':
-        return this.#handlers.create(call.input)
+        return this.#create(call.input)
       case 'ack':
-        return this.#handlers.ack(call.input)
+        return this.#ack(call.input)
       case 'delete':
-        return this.#handlers.delete(call.input)
+        return this.#delete(call.input)
       case 'sweep':
-        return this.#handlers.sweep(call.input)
+        return this.#sweep(call.input)
+      case 'finishCheckpoint':
+        return null
       case 'dataKey':
-        return this.#handlers.dataKey(call.input)
+        return this.#dataKey(call.input)
     }
   }
 
-  #create(workspaceId: string, events: readonly NewEvent[]): Written[] {
+  #create({ workspaceId, rows }: InputOf<WriterCalls, 'create'>): Written[] {
     const workspace = this.#workspaces.findOrAdd(workspaceId)
-    return events.map((event) => {
-      const earlier = event.idempotency && this.#useOfKey(workspace, event.idempotency)
-      return earlier ?? this.#insert(workspace, event)
-    })
+    return rows.map((row) => this.#useOfKey(workspace, row) ?? this.#insert(workspace, row))
   }
 
-  #insert(workspace: number, event: NewEvent): Written {
+  #insert(workspace: number, [source, eventType, priority, metadata, payload, key, fingerprint]: EventRow): Written {
     const seq = Math.max(this.#times.nowUs, this.#lastSeq + 1)
     const tail = randomTail()
     this.#lastSeq = seq
-    const priority = PRIORITIES.indexOf(event.priority)
-    this.#sql.insertEvent.run(seq, tail, workspace, priority, event.source, event.eventType, event.metadata, event.payload)
-    for (const [key, value] of metadataTerms(event.metadata)) this.#sql.insertTerm.run(workspace, key, value, PENDING, seq)
-    if (event.idempotency !== undefined) {
-      this.#sql.insertKey.run(seq, tail, workspace, event.idempotency.key, event.idempotency.fingerprint)
-    }
-    return { outcome: 'created', seq, tail }
+    this.#sql.insertEvent.run(seq, tail, workspace, priority, source, eventType, metadata, payload)
+    for (const [term, value] of metadataTerms(metadata)) this.#sql.insertTerm.run(workspace, term, value, PENDING, seq)
+    if (key !== null) this.#sql.insertKey.run(seq, tail, workspace, key, fingerprint)
+    return ['created', seq, tail]
   }
 
-  /** What the key was used for, or undefined when it is free (an expired use is cleared away). */
-  #useOfKey(workspace: number, idempotency: { key: string; fingerprint: Uint8Array }): Written | undefined {
-    const row = this.#sql.findKey.get(workspace, idempotency.key)
-    if (row === undefined) return undefined
-    const seq = Number(row['seq'])
+  /** What the row's key was used for, or undefined when it has none or it is free (an expired use is cleared away). */
+  #useOfKey(workspace: number, [, , , , , key, fingerprint]: EventRow): Written | undefined {
+    if (key === null || fingerprint === null) return undefined
+    const used = this.#sql.findKey.get(workspace, key)
+    if (used === undefined) return undefined
+    const seq = Number(used['seq'])
     if (seq < this.#times.keysExpiredUs) {
       this.#sql.deleteKey.run(seq)
       return undefined
     }
-    const same = row['fingerprint'] instanceof Uint8Array && Buffer.compare(row['fingerprint'], idempotency.fingerprint) === 0
-    return same ? { outcome: 'replayed', seq, tail: String(row['tail']) } : { outcome: 'key_reused' }
+    const same = used['fingerprint'] instanceof Uint8Array && Buffer.compare(used['fingerprint'], fingerprint) === 0
+    return same ? ['replayed', seq, String(used['tail'])] : ['key_reused']
   }
 
-  #ack(workspaceId: string, addresses: (EventAddress | null)[]): AckResult[] {
+  #ack({ workspaceId, addresses }: InputOf<WriterCalls, 'ack'>): AckResult[] {
     const workspace = this.#workspaces.find(workspaceId)
     return addresses.map((address) => {
       const found =
@@ -161,7 +152,7 @@ export class Writer implements ThreadWork<WriterCalls> {
     })
   }
 
-  #delete(workspaceId: string, addresses: (EventAddress | null)[]): null {
+  #delete({ workspaceId, addresses }: InputOf<WriterCalls, 'delete'>): null {
     const workspace = this.#workspaces.find(workspaceId)
     if (workspace === undefined) return null
     for (const address of addresses) {
@@ -171,7 +162,7 @@ export class Writer implements ThreadWork<WriterCalls> {
     return null
   }
 
-  #sweep(limit: number): boolean {
+  #sweep({ limit }: InputOf<WriterCalls, 'sweep'>): boolean {
     const rows = this.#sql.expired.all(this.#times.eventsExpiredUs, limit)
     for (const row of rows) this.#remove(row)
     const keys = this.#sql.expiredKeys.run(this.#times.keysExpiredUs, limit)
@@ -186,7 +177,7 @@ export class Writer implements ThreadWork<WriterCalls> {
     this.#sql.deleteEvent.run(seq)
   }
 
-  #dataKey(name: string, candidate: Uint8Array): Uint8Array {
+  #dataKey({ name, candidate }: InputOf<WriterCalls, 'dataKey'>): Uint8Array {
     this.#sql.insertDataKey.run(name, candidate)
     const key = this.#sql.findDataKey.get(name)?.['key']
     if (!(key instanceof Uint8Array)) throw new Error(`The data key ${name} is missing.`)
