@@ -44,7 +44,7 @@ export class ApiError<Code extends ErrorCode = ErrorCode> extends Error {
   }
 }
 
-/** One thing wrong with a request. `field` is a path: `metadata.priority`, `items.3.source`. */
+/** One thing wrong with a request. `field` is a path in the body, in a bulk call in its item: `metadata.priority`. */
 export interface Problem {
   field: string
   issue: string

@@ -36,7 +36,10 @@ it('stores nothing of a batch when the disk is full, and goes on when there is r
   const path = join(temporaryDirectory(), 'triggers.db')
   const writer = openWriter(path, { maxPages: 60 })
   onTestFinished(() => writer.close())
-  const create = { type: 'create', input: { workspaceId: 'w', rows: [eventRow(newEvent({ payload: `{"x":"${'x'.repeat(100_000)}"}` }))] } } as const
+  const create = {
+    type: 'create',
+    input: { workspaceId: 'w', rows: [eventRow(newEvent({ payload: `{"x":"${'x'.repeat(100_000)}"}` }))] },
+  } as const
   expect(writer.run({ times: TIMES, calls: [create] })).toMatchObject([{ value: [['created', expect.any(Number), expect.any(String)]] }])
   const replies = writer.run({ times: TIMES, calls: [create, create, create] })
   expect(replies).toEqual([1, 2, 3].map(() => ({ fault: 'storage', message: expect.stringMatching(/full/) })))
