@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -6,9 +6,11 @@ import { expect, it, onTestFinished } from 'vitest'
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import { createdIds, newEvent, newEventWith, newWorkspace, query } from '../conformance/harness.ts'
+import { openDatabase } from './database.ts'
 import { eventRow } from './event-row.ts'
+import { migrate } from './schema.ts'
 import { openSqliteStore } from './store.ts'
-import { openWriter } from './writer.ts'
+import { openWriter, Writer } from './writer.ts'
 
 function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'triggers-writer-'))
@@ -48,6 +50,23 @@ it('stores nothing of a batch when the disk is full, and goes on when there is r
   const db = new DatabaseSync(path, { readOnly: true })
   expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 2 })
   db.close()
+})
+
+it('answers a commit as done when the checkpoint behind it cannot be', () => {
+  const db = openDatabase(join(temporaryDirectory(), 'triggers.db'), { cacheKiB: 1024 })
+  migrate(db)
+  const writer = new Writer(db)
+  onTestFinished(() => writer.close())
+  const create = { type: 'create', input: { workspaceId: 'w', rows: [eventRow(newEvent())] } } as const
+  writer.run({ times: TIMES, calls: [create, create] })
+  // SQLite checkpoints nothing while a statement of the same connection is being read.
+  const reading = db.prepare('SELECT seq FROM events').iterate()
+  reading.next()
+  expect(() => db.exec('PRAGMA wal_checkpoint(PASSIVE)')).toThrow(/locked/)
+  const replies = writer.run({ times: TIMES, calls: [create, { type: 'finishCheckpoint', input: null }] })
+  reading.return?.()
+  expect(replies).toEqual([{ value: [['created', expect.any(Number), expect.any(String)]] }, { value: null }])
+  expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 3 })
 })
 
 it('refuses work while another process holds the lock, and does it afterwards', async () => {
@@ -100,6 +119,21 @@ it('reuses the room of swept events: the file does not grow with each generation
   }
   await store.close()
   expect(Math.max(...sizes)).toBeLessThan(1.1 * (sizes[0] ?? 0))
+})
+
+it('keeps the WAL short under load', async () => {
+  const directory = temporaryDirectory()
+  const store = await openSqliteStore({ directory, eventTtlDays: 7, clock: new FakeClock() })
+  onTestFinished(() => store.close())
+  const workspace = newWorkspace()
+  const event = newEvent({ payload: JSON.stringify({ x: 'x'.repeat(20_000) }) })
+  const megabytes = { written: 0, longest: 0 }
+  while (megabytes.written < 160) {
+    await Promise.all(Array.from({ length: 4 }, () => createdIds(store, workspace, Array.from({ length: 25 }, () => event))))
+    megabytes.written += 2
+    megabytes.longest = Math.max(megabytes.longest, statSync(join(directory, 'triggers.db-wal')).size / 1e6)
+  }
+  expect(megabytes.longest).toBeLessThan(100)
 })
 
 function pageCount(path: string): number {

@@ -54,13 +54,17 @@ export class Writer implements ThreadWork<WriterCalls> {
 
   run(batch: Batch<WriterCalls>): Reply[] {
     this.#times = batch.times
+    const replies = this.#commitOrRefuse(batch)
+    if (batch.calls.some((call) => call.type === 'finishCheckpoint')) this.#finishCheckpoint()
+    return replies
+  }
+
+  #commitOrRefuse(batch: Batch<WriterCalls>): Reply[] {
     try {
-      const replies = this.#commit(batch.calls)
-      if (batch.calls.some((call) => call.type === 'finishCheckpoint')) this.#sql.checkpoint.get()
-      return replies
+      return this.#commit(batch.calls)
     } catch (error) {
       // A call that the program cannot carry out must not take its neighbours down: each on its own.
-      if (batch.calls.length > 1 && !isStorageFault(error)) return batch.calls.flatMap((call) => this.run({ ...batch, calls: [call] }))
+      if (batch.calls.length > 1 && !isStorageFault(error)) return batch.calls.flatMap((call) => this.#commitOrRefuse({ ...batch, calls: [call] }))
       const fault = faultOf(error)
       return batch.calls.map(() => fault)
     }
@@ -68,6 +72,16 @@ export class Writer implements ThreadWork<WriterCalls> {
 
   close(): void {
     this.#db.close()
+  }
+
+  /** Behind the commit, whose answers stand whatever comes of this. */
+  #finishCheckpoint(): void {
+    try {
+      this.#sql.checkpoint.get()
+    } catch (error) {
+      // A full disk or a lock: the pages stay in the WAL, nothing is lost, the checkpointer asks again.
+      if (!isStorageFault(error)) throw error
+    }
   }
 
   #commit(calls: CallOf<WriterCalls>[]): Reply[] {
