@@ -94,8 +94,8 @@ function withKey(row: NewEvent, wanted: boolean | undefined): NewEvent {
   return wanted ? { ...row, idempotency: { key: randomUUID(), fingerprint: new Uint8Array(32) } } : row
 }
 
-/** About as often as the server's checkpoint thread asks for it under load. */
-const CHECKPOINT_EVENTS = 2000
+/** Seldom enough to cost next to nothing: this is the limit that the server is held against, so it must not be slowed down. */
+const CHECKPOINT_EVENTS = 8000
 let sinceCheckpoint = 0
 
 /** One transaction. */

@@ -4,9 +4,11 @@ import { isStorageFault, openDatabase } from './database.ts'
 import type { ThreadWork } from './thread.ts'
 
 const CACHE_KIB = 1024
-const EVERY_MS = 100
+/** Often, so that each is short: a long one makes the commits beside it wait for the disk. */
+const BUSY_MS = 25
+const IDLE_MS = 250
 /** WAL pages (of 4 KiB) from which the writer is asked to finish, so that the WAL starts anew instead of growing. */
-const FINISH_PAGES = 2048
+const FINISH_PAGES = 512
 
 /**
  * Copies committed pages from the WAL into the main file beside the writer, which goes on meanwhile. Only when there is
@@ -16,18 +18,24 @@ const FINISH_PAGES = 2048
  */
 export function openCheckpointer(path: string): ThreadWork<Record<never, never>> {
   const db = openDatabase(path, { cacheKiB: CACHE_KIB })
-  const timer = setInterval(() => {
+  let lastPages = 0
+  const copy = () => {
+    let pages = 0
     try {
-      if (checkpoint(db, 'PASSIVE') > FINISH_PAGES) parentPort?.postMessage(null)
+      pages = checkpoint(db, 'PASSIVE')
     } catch (error) {
       // A full disk or a lock: the pages stay in the WAL, nothing is lost, the next turn tries again.
       if (!isStorageFault(error)) throw error
     }
-  }, EVERY_MS)
+    if (pages > FINISH_PAGES && pages !== lastPages) parentPort?.postMessage(null)
+    timer = setTimeout(copy, pages === lastPages ? IDLE_MS : BUSY_MS)
+    lastPages = pages
+  }
+  let timer = setTimeout(copy, IDLE_MS)
   return {
     run: () => [],
     close: () => {
-      clearInterval(timer)
+      clearTimeout(timer)
       try {
         checkpoint(db, 'TRUNCATE')
       } finally {

@@ -129,7 +129,15 @@ it('keeps the WAL short under load', async () => {
   const event = newEvent({ payload: JSON.stringify({ x: 'x'.repeat(20_000) }) })
   const megabytes = { written: 0, longest: 0 }
   while (megabytes.written < 160) {
-    await Promise.all(Array.from({ length: 4 }, () => createdIds(store, workspace, Array.from({ length: 25 }, () => event))))
+    await Promise.all(
+      Array.from({ length: 4 }, () =>
+        createdIds(
+          store,
+          workspace,
+          Array.from({ length: 25 }, () => event),
+        ),
+      ),
+    )
     megabytes.written += 2
     megabytes.longest = Math.max(megabytes.longest, statSync(join(directory, 'triggers.db-wal')).size / 1e6)
   }

@@ -64,7 +64,8 @@ export class Writer implements ThreadWork<WriterCalls> {
       return this.#commit(batch.calls)
     } catch (error) {
       // A call that the program cannot carry out must not take its neighbours down: each on its own.
-      if (batch.calls.length > 1 && !isStorageFault(error)) return batch.calls.flatMap((call) => this.#commitOrRefuse({ ...batch, calls: [call] }))
+      if (batch.calls.length > 1 && !isStorageFault(error))
+        return batch.calls.flatMap((call) => this.#commitOrRefuse({ ...batch, calls: [call] }))
       const fault = faultOf(error)
       return batch.calls.map(() => fault)
     }
