@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { startThread } from '../../api/src/adapters/sqlite/channel.ts'
+import { endThread, startThread } from '../../api/src/adapters/sqlite/channel.ts'
 import { openDatabase } from '../../api/src/adapters/sqlite/database.ts'
 import { type EventAddress, eventIdOf } from '../../api/src/adapters/sqlite/event-id.ts'
 import { eventRow } from '../../api/src/adapters/sqlite/event-row.ts'
@@ -84,9 +84,7 @@ async function insert(task: InsertTask): Promise<Inserted> {
   const seconds = (performance.now() - beginMs) / 1000
   const used = process.threadCpuUsage(cpu)
   writer.close()
-  const exited = new Promise((resolve) => checkpointer.once('exit', resolve))
-  checkpointer.postMessage(null)
-  await exited
+  await endThread(checkpointer)
   return { events: made - warm, seconds, cpuSeconds: (used.user + used.system) / 1e6, ids }
 }
 

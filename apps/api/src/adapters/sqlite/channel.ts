@@ -68,9 +68,7 @@ export class Channel<Calls> {
       this.#closed = resolve
       this.#resolveIfIdle()
     })
-    const exited = new Promise((resolve) => this.#worker.once('exit', resolve))
-    this.#worker.postMessage(null)
-    await exited
+    await endThread(this.#worker)
   }
 
   #planFlush(): void {
@@ -139,4 +137,11 @@ export async function startThread(script: URL, data: ThreadData): Promise<Worker
   if (started.started) return worker
   await worker.terminate()
   throw new Error(started.message)
+}
+
+/** Lets a storage thread let go of the file, and waits for its end. */
+export async function endThread(worker: Worker): Promise<void> {
+  const exited = new Promise((resolve) => worker.once('exit', resolve))
+  worker.postMessage(null)
+  await exited
 }

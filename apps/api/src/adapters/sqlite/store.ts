@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import type { AckResult, Clock, CreateResult, EventPage, EventQuery, EventRecord, NewEvent, Store } from '../../ports.ts'
-import { Channel, startThread } from './channel.ts'
+import { Channel, endThread, startThread } from './channel.ts'
 import { addressOf, eventIdOf } from './event-id.ts'
 import { eventRow } from './event-row.ts'
 import type { BatchTimes, ReaderCalls, WriterCalls } from './protocol.ts'
@@ -100,9 +100,7 @@ class SqliteStore implements Store {
 
   async close(): Promise<void> {
     await Promise.all([this.#writer.close(), this.#reader.close()])
-    const exited = new Promise((resolve) => this.#checkpointer.once('exit', resolve))
-    this.#checkpointer.postMessage(null)
-    await exited
+    await endThread(this.#checkpointer)
   }
 }
 
