@@ -2,9 +2,9 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { type Store, StoreUnavailableError } from './ports.ts'
 import { endpoints } from './routes/index.ts'
 import { createEvent, INPUT, readAllPages } from './testing/events.ts'
+import { sampleRequest } from './testing/sample-request.ts'
 import { sharedApp } from './testing/test-app.ts'
 
-const ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
 const INTERNALS = /SQLITE|SELECT|event_metadata|\.ts:|node_modules|at \w+ \(/
 
 /** What the store's calls fail with at present. */
@@ -23,16 +23,10 @@ const app = await sharedApp({}, failing)
 /** A request for each call that uses the store. */
 const calls = endpoints
   .filter(({ route }) => !['getHealth', 'getWhoami'].includes(route.operationId))
-  .map(({ route }) => ({
-    name: route.operationId,
-    path: route.path.replace('{event_id}', ID),
-    options: { method: route.method.toUpperCase(), ...(route.request?.body && { body: bodyFor(route.operationId) }) },
-  }))
-
-function bodyFor(operationId: string): object {
-  if (operationId === 'createEventsBulk') return { items: [INPUT] }
-  return operationId === 'createEvent' ? INPUT : { event_ids: [ID] }
-}
+  .map((endpoint) => {
+    const { method, path, body } = sampleRequest(endpoint)
+    return { name: endpoint.route.operationId, path, options: { method, ...(body !== undefined && { body }) } }
+  })
 
 describe('while the storage is unavailable', () => {
   beforeEach(() => {

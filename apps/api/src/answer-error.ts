@@ -15,7 +15,8 @@ export function answerError(c: Context<AppEnv>, error: unknown): Response {
 function asApiError(c: Context<AppEnv>, error: unknown): ApiError {
   if (error instanceof ApiError) return error
   const { log } = c.get('deps')
-  const request = { requestId: c.get('requestId'), method: c.req.method, path: c.req.path }
+  // Not the path: whatever a caller puts there by mistake would be logged, a key of no known form, too.
+  const request = { requestId: c.get('requestId'), method: c.req.method, operation: c.get('operationId') }
   if (error instanceof StoreUnavailableError) {
     log.warn({ ...request, err: error }, 'the storage is unavailable')
     return new ApiError('SERVICE_UNAVAILABLE', 'The storage cannot take it now; nothing was stored.', {

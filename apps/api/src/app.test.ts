@@ -1,29 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { SCOPES } from './ports.ts'
 import { endpoints } from './routes/index.ts'
-import { createEvent, expectRefused, getEvent, INPUT } from './testing/events.ts'
+import { createEvent, expectRefused, getEvent } from './testing/events.ts'
+import { parametersOf, sampleRequest, UNKNOWN_IDS } from './testing/sample-request.ts'
 import { type RequestOptions, sharedApp } from './testing/test-app.ts'
 
 const app = await sharedApp()
-const UNKNOWN_ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
 
-const calls = endpoints.map((endpoint) => ({
-  endpoint,
-  name: endpoint.route.operationId,
-  method: endpoint.route.method.toUpperCase(),
-  path: endpoint.route.path.replace('{event_id}', UNKNOWN_ID),
-  body: bodyFor(endpoint.route.path, endpoint.route.operationId),
-}))
+const calls = endpoints.map((endpoint) => ({ endpoint, name: endpoint.route.operationId, ...sampleRequest(endpoint) }))
 const withKey = calls.filter(({ endpoint }) => endpoint.access !== 'public')
 const withScope = withKey.filter(({ endpoint }) => endpoint.access.length > 0)
 const withBody = calls.filter(({ endpoint }) => endpoint.route.request?.body !== undefined)
-
-/** A body that the call takes; undefined for the calls that take none. */
-function bodyFor(path: string, operationId: string): object | undefined {
-  if (operationId === 'createEventsBulk') return { items: [INPUT] }
-  if (operationId === 'createEvent') return INPUT
-  return path.includes('/bulk') ? { event_ids: [UNKNOWN_ID] } : undefined
-}
 
 function ask({ method, path, body }: (typeof calls)[number], options: RequestOptions = {}, query = '') {
   return app.request(path + query, { method, ...(body !== undefined && { body }), ...options })
@@ -32,24 +19,13 @@ function ask({ method, path, body }: (typeof calls)[number], options: RequestOpt
 describe('every call', () => {
   it('is in the table once', () => {
     expect(new Set(calls.map(({ name }) => name)).size).toBe(calls.length)
-    expect(calls.map(({ name }) => name).sort()).toEqual([
-      'ackEvent',
-      'ackEventsBulk',
-      'createEvent',
-      'createEventsBulk',
-      'deleteEvent',
-      'deleteEventsBulk',
-      'getEvent',
-      'getHealth',
-      'getWhoami',
-      'listEvents',
-      'listInbox',
-    ])
   })
 
   it.each(calls)('$name works with what these tests send it', async (call) => {
+    // What the sample names is not there, which a delete of an event takes for done.
     const { status } = await ask(call)
-    expect(status).toBe(['getEvent', 'ackEvent'].includes(call.name) ? 404 : call.name.startsWith('create') ? 201 : 200)
+    if (call.name === 'deleteEvent') expect(status).toBe(200)
+    else expect(status).toBe(parametersOf(call.endpoint).length > 0 ? 404 : Number(Object.keys(call.endpoint.success)[0]))
   })
 
   it.each(withKey)('$name refuses a caller without a key', async (call) => {
@@ -67,7 +43,8 @@ describe('every call', () => {
   it.each(withScope.flatMap((call) => [...call.endpoint.access].map((scope) => ({ ...call, scope }))))(
     '$name accepts a key that has $scope alone',
     async ({ scope, ...call }) => {
-      expect((await ask(call, { key: app.key([scope as (typeof SCOPES)[number]]) })).status).not.toBe(403)
+      const answer = await ask(call, { key: app.key([scope as (typeof SCOPES)[number]]) })
+      expect(answer.body?.error?.details.required_scopes).toBeUndefined()
     },
   )
 
@@ -105,7 +82,8 @@ describe('every call with a body', () => {
   })
 
   it.each(withBody)('$name takes JSON with its charset named', async (call) => {
-    expect((await ask(call, { headers: { 'content-type': 'application/json; charset=UTF-8' } })).status).toBeLessThan(300)
+    const { status: usual } = await ask(call)
+    expect((await ask(call, { headers: { 'content-type': 'application/json; charset=UTF-8' } })).status).toBe(usual)
   })
 
   it.each(withBody)('$name refuses a body that is no JSON object', async (call) => {
@@ -156,34 +134,29 @@ describe('every call without a body', () => {
   })
 })
 
-describe('a call that names an event', () => {
-  const naming = calls.filter(({ path }) => path.includes(UNKNOWN_ID))
+describe('a call that names something', () => {
+  const naming = calls.flatMap((call) => parametersOf(call.endpoint).map((parameter) => ({ ...call, parameter })))
 
-  it.each(naming)('$name refuses a malformed id', async ({ method, path }) => {
-    const ids = [
-      'x',
-      '1',
-      UNKNOWN_ID.toUpperCase(),
-      `${UNKNOWN_ID}0`,
-      UNKNOWN_ID.replaceAll('-', ''),
-      `{${UNKNOWN_ID}}`,
-      '%00',
-      '%20',
-      '%ff',
-      '..%2f..%2fetc',
-    ]
-    for (const id of ids) expectRefused(await app.request(path.replace(UNKNOWN_ID, id), { method }), 422, 'event_id')
+  it.each(naming)('$name refuses a malformed $parameter', async ({ method, path, body, parameter }) => {
+    const known = UNKNOWN_IDS[parameter] ?? ''
+    const ids = ['x', '1', known.toUpperCase(), `${known}!`, `{${known}}`, '%00', '%20', '%ff', '..%2f..%2fetc']
+    for (const id of ids) {
+      expectRefused(await app.request(path.replace(known, id), { method, ...(body !== undefined && { body }) }), 422, parameter)
+    }
   })
 
-  it.each(naming.filter(({ method }) => method !== 'DELETE'))("$name does not find another workspace's event", async ({ method, path }) => {
-    const { event_id } = await createEvent(app, app.key())
-    const answer = await app.request(path.replace(UNKNOWN_ID, event_id), { method, key: app.key() })
-    expect([answer.status, answer.body.error.code, answer.body.error.details]).toEqual([
-      404,
-      'NOT_FOUND',
-      { event_id, suggestion: expect.any(String) },
-    ])
-  })
+  it.each(naming.filter(({ parameter, method }) => parameter === 'event_id' && method !== 'DELETE'))(
+    "$name does not find another workspace's event",
+    async ({ method, path, parameter }) => {
+      const { event_id } = await createEvent(app, app.key())
+      const answer = await app.request(path.replace(UNKNOWN_IDS[parameter] ?? '', event_id), { method, key: app.key() })
+      expect([answer.status, answer.body.error.code, answer.body.error.details]).toEqual([
+        404,
+        'NOT_FOUND',
+        { event_id, suggestion: expect.any(String) },
+      ])
+    },
+  )
 
   it('leaves an event untouched that another workspace acks and deletes', async () => {
     const [owner, stranger] = [app.key(), app.key()]

@@ -1,53 +1,60 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import { METHOD_NAME_ALL } from 'hono/router'
-import { LinearRouter } from 'hono/router/linear-router'
 import { answerError } from './answer-error.ts'
 import { type AppEnv, answerJson } from './context.ts'
 import type { Deps } from './deps.ts'
+import { withoutSecrets } from './domain/api-key-secret.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ApiError } from './errors.ts'
-import { authenticate } from './middleware/authenticate.ts'
+import { admit } from './middleware/admit.ts'
 import { applyCors } from './middleware/cors.ts'
 import { refuseLongBody } from './middleware/limit-body.ts'
 import { refuseForeignHost } from './middleware/local-host.ts'
 import { setRequestContext } from './middleware/request-context.ts'
 import { openApiDocument } from './openapi.ts'
+import { MAX_BODY_BYTES } from './request.ts'
+import { RouteTable } from './route-table.ts'
 import { mountDocs } from './routes/docs/docs.ts'
 import { endpoints } from './routes/index.ts'
 
 /** The whole HTTP side: `fetch` takes a request and gives its answer. Does no I/O of its own. */
 export function buildApp(deps: Deps): OpenAPIHono<AppEnv> {
-  // `/v1/events/bulk` beside `/v1/events/{event_id}` is beyond the default router's fast path; its slow one is slower than this.
-  const app = new OpenAPIHono<AppEnv>({ router: new LinearRouter() })
-  const limits = bodyLimits()
+  const app = new OpenAPIHono<AppEnv>({ router: new RouteTable() })
   app.onError((error, c) => answerError(c, error))
-  app.notFound((c) => answerError(c, unknownRoute(c, app)))
-
-  app.use((c, next) => {
-    setRequestContext(c, deps)
-    refuseForeignHost(c)
-    const preflight = applyCors(c)
-    if (preflight !== undefined) return Promise.resolve(preflight)
-    refuseLongBody(c, limits)
-    return next()
-  })
-  for (const endpoint of endpoints) if (endpoint.access === 'public') mount(app, endpoint)
-  mountDocs(app, openApiDocument())
-  app.use('/v1/*', authenticate)
-  for (const endpoint of endpoints) if (endpoint.access !== 'public') mount(app, endpoint)
+  app.notFound((c) => refuseUnknownRoute(c, deps, app).catch((error: unknown) => answerError(c, error)))
+  for (const endpoint of endpoints) mount(app, deps, endpoint)
+  mountDocs(app, openApiDocument(), (c) => begin(c, deps))
   return app
 }
 
-function mount(app: OpenAPIHono<AppEnv>, endpoint: Endpoint): void {
-  const { method, path } = endpoint.route
-  app.on(method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c, next) => {
-    // The router takes a path with a slash behind it for the one without; this API has one name for a thing.
-    if (c.req.path.endsWith('/')) return next()
-    checkScope(c, endpoint)
+/** One function for a route, where Hono would chain middleware: each link of its chain costs a create as much as its validation. */
+function mount(app: OpenAPIHono<AppEnv>, deps: Deps, endpoint: Endpoint): void {
+  const { method, path, operationId } = endpoint.route
+  app.on(method.toUpperCase(), path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
+    c.set('operationId', operationId)
+    const preflight = begin(c, deps, endpoint.maxBodyBytes)
+    if (preflight !== undefined) return preflight
+    if (endpoint.access !== 'public') {
+      await admit(c)
+      checkScope(c, endpoint)
+    }
     const { status, body, headers } = await endpoint.run(c)
     return answerJson(c, status, { ...body, request_id: c.get('requestId') }, headers)
   })
+}
+
+/**
+ * What every request meets before anybody asks who sent it.
+ * @returns the answer to a CORS preflight
+ * @throws ApiError FORBIDDEN for a foreign host, PAYLOAD_TOO_LARGE
+ */
+function begin(c: Context<AppEnv>, deps: Deps, maxBodyBytes = MAX_BODY_BYTES): Response | undefined {
+  setRequestContext(c, deps)
+  c.set('maxBodyBytes', maxBodyBytes)
+  refuseForeignHost(c)
+  const preflight = applyCors(c)
+  if (preflight === undefined) refuseLongBody(c, maxBodyBytes)
+  return preflight
 }
 
 /** @throws ApiError FORBIDDEN when the key has none of the endpoint's scopes */
@@ -58,19 +65,19 @@ function checkScope(c: Context<AppEnv>, { access }: Endpoint): void {
   })
 }
 
-function bodyLimits(): Map<string, number> {
-  return new Map(
-    endpoints.flatMap(({ route, maxBodyBytes }) =>
-      maxBodyBytes === undefined ? [] : [[`${route.method.toUpperCase()} ${route.path}`, maxBodyBytes] as const],
-    ),
-  )
+/** Under /v1 a path that is not there, or a method that it does not know, is told to those with a key alone. */
+async function refuseUnknownRoute(c: Context<AppEnv>, deps: Deps, app: OpenAPIHono<AppEnv>): Promise<Response> {
+  const preflight = begin(c, deps)
+  if (preflight !== undefined) return preflight
+  if (c.req.path === '/v1' || c.req.path.startsWith('/v1/')) await admit(c)
+  throw unknownRoute(c, app)
 }
 
 function unknownRoute(c: Context<AppEnv>, app: OpenAPIHono<AppEnv>): ApiError {
   const methods = methodsOf(app, c.req.path)
   if (methods.length === 0) {
     return new ApiError('NOT_FOUND', 'There is no such path.', {
-      details: { path: c.req.path.slice(0, 200), suggestion: '/docs lists every call.' },
+      details: { path: withoutSecrets(c.req.path).slice(0, 200), suggestion: '/docs lists every call.' },
     })
   }
   const allow = methods.join(', ')
@@ -84,7 +91,7 @@ function unknownRoute(c: Context<AppEnv>, app: OpenAPIHono<AppEnv>): ApiError {
 function methodsOf(app: OpenAPIHono<AppEnv>, path: string): string[] {
   const methods = new Set<string>()
   for (const route of app.routes) {
-    if (route.method === METHOD_NAME_ALL || !isPathOf(route.path, path)) continue
+    if (!isPathOf(route.path, path)) continue
     methods.add(route.method)
     if (route.method === 'GET') methods.add('HEAD')
   }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { ConfigError, parseConfig } from './config.ts'
 
+const ENCRYPTION_KEY = `main:${Buffer.alloc(32, 1).toString('base64')}`
+
 describe('the configuration', () => {
   it('has a default for everything', () => {
     expect(parseConfig({})).toMatchObject({
@@ -32,9 +34,37 @@ describe('the configuration', () => {
     (host) => {
       const parse = () => parseConfig({ HOST: host })
       expect(parse).toThrow(ConfigError)
-      expect(parse).toThrow(/^HOST=.*development key.*\.$/)
+      expect(parse).toThrow(/^HOST=.*development key.*pnpm admin create-key.*\.$/)
+      expect(() => parseConfig({ HOST: host, AUTH_MODE: 'local', ENCRYPTION_KEY })).toThrow(
+        /^HOST=.*development key.*pnpm admin create-key.*\.$/,
+      )
     },
   )
+
+  it('serves other machines with real keys', () => {
+    expect(parseConfig({ HOST: '0.0.0.0', ENCRYPTION_KEY })).toMatchObject({ host: '0.0.0.0', authMode: 'keys' })
+    expect(parseConfig({ HOST: '127.0.0.1', AUTH_MODE: 'keys', ENCRYPTION_KEY }).authMode).toBe('keys')
+  })
+
+  it('refuses AUTH_MODE=keys without an encryption key', () => {
+    expect(() => parseConfig({ AUTH_MODE: 'keys' })).toThrow(/^AUTH_MODE=keys needs ENCRYPTION_KEY\..*\.$/)
+  })
+
+  it('reads the encryption keys, the newest first', () => {
+    const { masterKeys } = parseConfig({ ENCRYPTION_KEY: `${ENCRYPTION_KEY},older:${Buffer.alloc(32, 2).toString('base64')}` })
+    expect(masterKeys?.map(({ id, key }) => [id, key[0]])).toEqual([
+      ['main', 1],
+      ['older', 2],
+    ])
+  })
+
+  it('reads the limits', () => {
+    expect(parseConfig({})).toMatchObject({ rateLimitPerMinute: 1000, trustedProxies: [] })
+    expect(parseConfig({ RATE_LIMIT_PER_MINUTE: '0', TRUSTED_PROXIES: '10.0.0.0/8, ::1' })).toMatchObject({
+      rateLimitPerMinute: 0,
+      trustedProxies: ['10.0.0.0/8', '::1'],
+    })
+  })
 
   it.each([
     ['PORT', 'abc'],
@@ -54,9 +84,17 @@ describe('the configuration', () => {
     ['HEADERS_TIMEOUT_MS', '0'],
     ['REQUEST_TIMEOUT_MS', '1.5'],
     ['SHUTDOWN_TIMEOUT_MS', 'x'],
+    ['ENCRYPTION_KEY', 'secret-material'],
+    ['ENCRYPTION_KEY', 'main:c2VjcmV0LW1hdGVyaWFs'],
+    ['ENCRYPTION_KEY', `${ENCRYPTION_KEY},${ENCRYPTION_KEY}`],
+    ['RATE_LIMIT_PER_MINUTE', '-1'],
+    ['RATE_LIMIT_PER_MINUTE', '1.5'],
+    ['TRUSTED_PROXIES', 'proxy.example'],
+    ['TRUSTED_PROXIES', '10.0.0.0/33'],
   ])('refuses %s=%s, and names it', (name, value) => {
     const parse = () => parseConfig({ [name]: value })
     expect(parse).toThrow(ConfigError)
     expect(parse).toThrow(name)
+    if (name === 'ENCRYPTION_KEY') expect(parse).not.toThrow(new RegExp(value.replace(/^main:/, '').slice(0, 12)))
   })
 })

@@ -1,7 +1,23 @@
 import { z } from '@hono/zod-openapi'
+import { parseRange } from './domain/ip-address.ts'
+import { parseMasterKeys } from './domain/vault.ts'
 
 const port = wholeNumber(0, 65_535)
 const milliseconds = wholeNumber(1, 2 ** 31 - 1)
+
+/** Values separated by commas. */
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((value) => value.trim())
+      .filter((value) => value !== ''),
+  )
+
+/** The most that a key may be given, too. */
+export const MAX_RATE_PER_MINUTE = 1_000_000_000
 
 const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost']
 
@@ -10,28 +26,37 @@ const Environment = z.object({
   PORT: port.default(8080),
   HOST: z.string().default('127.0.0.1'),
   DATA_DIR: z.string().default('./data'),
-  AUTH_MODE: z.literal('local', 'must be local, or be left out').default('local'),
+  AUTH_MODE: z.enum(['local', 'keys'], 'must be local or keys').optional(),
+  ENCRYPTION_KEY: z
+    .string()
+    .transform((text, ctx) => {
+      try {
+        return parseMasterKeys(text)
+      } catch (error) {
+        ctx.addIssue({
+          code: 'custom',
+          message: error instanceof Error ? error.message.replace(/^ENCRYPTION_KEY: /, '') : 'cannot be read',
+        })
+        return z.NEVER
+      }
+    })
+    .optional(),
+  RATE_LIMIT_PER_MINUTE: wholeNumber(0, MAX_RATE_PER_MINUTE).default(1000),
+  TRUSTED_PROXIES: list.pipe(
+    z.array(z.string().refine((text) => parseRange(text) !== undefined, 'must be addresses or CIDR ranges, such as 10.0.0.0/8')),
+  ),
   EVENT_TTL_DAYS: z.coerce
     .number()
     .min(1 / 1440)
     .max(3650)
     .default(7),
-  CORS_ORIGINS: z
-    .string()
-    .default('')
-    .transform((list) =>
-      list
-        .split(',')
-        .map((origin) => origin.trim())
-        .filter((origin) => origin !== ''),
-    )
-    .pipe(
-      z.array(
-        z
-          .url({ protocol: /^https?$/, error: 'must be origins, such as https://example.com', abort: true })
-          .refine((origin) => new URL(origin).origin === origin, 'an origin has no path'),
-      ),
+  CORS_ORIGINS: list.pipe(
+    z.array(
+      z
+        .url({ protocol: /^https?$/, error: 'must be origins, such as https://example.com', abort: true })
+        .refine((origin) => new URL(origin).origin === origin, 'an origin has no path'),
     ),
+  ),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
   REQUEST_TIMEOUT_MS: milliseconds.default(30_000),
@@ -42,6 +67,11 @@ function wholeNumber(least: number, most: number) {
   const expected = `must be a whole number from ${least} to ${most}`
   return z.coerce.number(expected).int(expected).min(least, expected).max(most, expected)
 }
+
+/** How to leave the development key behind; one line, as all that a start may end with. */
+const HOW_TO_USE_KEYS =
+  'Set AUTH_MODE=keys, and ENCRYPTION_KEY to the content of encryption.key in the data directory, or for new data to `main:` and what ' +
+  '`openssl rand -base64 32` prints; then make a key with `pnpm admin create-key --workspace default --name first`.'
 
 export type Config = ReturnType<typeof parseConfig>
 
@@ -62,17 +92,27 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     throw new ConfigError(`Wrong configuration. ${problems.join('; ')}.`)
   }
   const settings = parsed.data
-  if (settings.AUTH_MODE === 'local' && !LOOPBACK_HOSTS.includes(settings.HOST)) {
-    throw new ConfigError(
-      `HOST=${settings.HOST} would offer the well-known development key to other machines. ` +
-        'Leave HOST out to serve this machine only, and put a reverse proxy that authenticates in front of it.',
-    )
+  const isLoopback = LOOPBACK_HOSTS.includes(settings.HOST)
+  const authMode = settings.AUTH_MODE ?? (isLoopback ? 'local' : 'keys')
+  if (authMode === 'local' && !isLoopback) {
+    throw new ConfigError(`HOST=${settings.HOST} would offer the well-known development key to other machines. ${HOW_TO_USE_KEYS}`)
+  }
+  if (authMode === 'keys' && settings.ENCRYPTION_KEY === undefined) {
+    const why =
+      settings.AUTH_MODE === undefined
+        ? `HOST=${settings.HOST} reaches other machines, so the development key is not accepted, and ENCRYPTION_KEY is needed.`
+        : 'AUTH_MODE=keys needs ENCRYPTION_KEY.'
+    throw new ConfigError(`${why} ${HOW_TO_USE_KEYS}`)
   }
   return {
     port: settings.PORT,
     host: settings.HOST,
     dataDirectory: settings.DATA_DIR,
-    authMode: settings.AUTH_MODE,
+    authMode,
+    /** The first encrypts, all decrypt; without it there is the key file. */
+    masterKeys: settings.ENCRYPTION_KEY,
+    rateLimitPerMinute: settings.RATE_LIMIT_PER_MINUTE,
+    trustedProxies: settings.TRUSTED_PROXIES,
     eventTtlDays: settings.EVENT_TTL_DAYS,
     corsOrigins: settings.CORS_ORIGINS,
     logLevel: settings.LOG_LEVEL,

@@ -1,33 +1,82 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import pino, { type Logger } from 'pino'
-import { developmentKeyRing } from './adapters/development-key.ts'
+import { readKeyFile, readOrMakeKeyFile } from './adapters/key-file.ts'
+import { createRateLimiter } from './adapters/rate-limiter.ts'
 import { openSqliteStore } from './adapters/sqlite/store.ts'
 import { systemClock } from './adapters/system-clock.ts'
 import type { Config } from './config.ts'
-import type { Clock, KeyRing, Store } from './ports.ts'
+import { createFailureLimit } from './domain/failure-limit.ts'
+import { trustedProxies } from './domain/ip-address.ts'
+import { createKeyRing } from './domain/key-ring.ts'
+import { isPlainDataKey, openVault, parseMasterKeys, type Vault } from './domain/vault.ts'
+import type { Clock, KeyRing, RateLimiter, Store } from './ports.ts'
 
 /** All that the program is built from. Made once at start; a test swaps a part by spreading the object. */
 export interface Deps {
   config: Config
   store: Store
+  vault: Vault
   keys: KeyRing
+  limiter: RateLimiter
+  /** Failed authentications by address. */
+  failures: ReturnType<typeof createFailureLimit>
+  isTrustedProxy: (address: string) => boolean
   clock: Clock
   /** Makes a request id. */
   newRequestId: () => string
   log: Logger
-  /** Signs cursors; kept in the store, so that they outlive a restart. */
-  cursorKey: Uint8Array
 }
-
-const CURSOR_KEY_BYTES = 32
 
 /**
  * Picks the adapters, and opens the store.
  * @throws Error in words for the operator
  */
-export async function buildDeps(config: Config): Promise<Deps> {
-  const clock = systemClock
-  const store = await openSqliteStore({ directory: config.dataDirectory, eventTtlDays: config.eventTtlDays, clock })
-  const cursorKey = await store.dataKey('cursor', randomBytes(CURSOR_KEY_BYTES))
-  return { config, store, keys: developmentKeyRing, clock, newRequestId: randomUUID, log: pino({ level: config.logLevel }), cursorKey }
+export async function buildDeps(config: Config): Promise<ReturnType<typeof depsOf>> {
+  const store = await openSqliteStore({ directory: config.dataDirectory, eventTtlDays: config.eventTtlDays, clock: systemClock })
+  try {
+    return depsOf(config, store, await openVaultOf(config, store), systemClock)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+/**
+ * The vault of the configured master keys, or of those in the key file, which is made with the first start: behind the store, which makes
+ * the directory.
+ * @throws Error in words for the operator; in place of a key file that was lost none is made, since it would open nothing
+ */
+async function openVaultOf(config: Config, store: Store): Promise<Vault> {
+  if (config.masterKeys !== undefined) return openVault(store, config.masterKeys)
+  const directory = config.dataDirectory
+  const isEncrypted = (await store.listDataKeys()).some(({ key }) => !isPlainDataKey(key))
+  if (isEncrypted && readKeyFile(directory) === undefined) {
+    throw new Error(
+      `The data in ${directory} is encrypted, and its encryption.key is missing. Put the file back from your backup, or set ENCRYPTION_KEY as it was.`,
+    )
+  }
+  const read = () => parseMasterKeys(readOrMakeKeyFile(directory))
+  return openVault(store, read(), read)
+}
+
+/** The deps on a store that is open; a test's have a clock of their own. */
+export function depsOf(config: Config, store: Store, vault: Vault, clock: Clock) {
+  return {
+    config,
+    store,
+    vault,
+    keys: createKeyRing({
+      store,
+      vault,
+      clock,
+      defaultRateLimitPerMinute: config.rateLimitPerMinute,
+      acceptDevelopmentKey: config.authMode === 'local',
+    }),
+    limiter: createRateLimiter(clock),
+    failures: createFailureLimit(clock),
+    isTrustedProxy: trustedProxies(config.trustedProxies),
+    clock,
+    newRequestId: randomUUID,
+    log: pino({ level: config.logLevel }),
+  } satisfies Deps
 }

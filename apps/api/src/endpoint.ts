@@ -5,13 +5,10 @@ import { type ErrorCode, errorResponses } from './errors.ts'
 import type { Scope } from './ports.ts'
 import { readRequest } from './request.ts'
 
-type SuccessStatus = 200 | 201 | 202
+type SuccessStatus = 200 | 201 | 202 | 204
 
-interface Success {
-  description: string
-  schema: z.ZodType
-  example: unknown
-}
+/** A success with a JSON body, or (204) without one. */
+type Success = { description: string; schema: z.ZodType; example: unknown } | { description: string; schema?: undefined }
 
 interface RequestSchemas {
   params?: z.ZodObject
@@ -33,7 +30,7 @@ export interface Input<Request extends RequestSchemas> {
 export type Answer<Successes> = {
   [Status in keyof Successes]: Successes[Status] extends { schema: infer Schema extends z.ZodType }
     ? { status: Status; body: Omit<z.input<Schema>, 'request_id'>; headers?: Record<string, string> | undefined }
-    : never
+    : { status: Status; body?: undefined; headers?: Record<string, string> | undefined }
 }[keyof Successes]
 
 export interface EndpointOptions<Request extends RequestSchemas, Successes extends Partial<Record<SuccessStatus, Success>>> {
@@ -59,13 +56,13 @@ export interface Endpoint {
   maxBodyBytes?: number | undefined
   success: Partial<Record<number, Success>>
   /** Reads and validates the request, calls the handler. */
-  run(c: Context<AppEnv>): Promise<{ status: number; body: object; headers?: Record<string, string> | undefined }>
+  run(c: Context<AppEnv>): Promise<{ status: number; body?: object | undefined; headers?: Record<string, string> | undefined }>
 }
 
 /** Ties an endpoint's declaration, which the document is made from, to the handler that keeps it. */
 export function endpoint<const Request extends RequestSchemas, const Successes extends Partial<Record<SuccessStatus, Success>>>(
   options: EndpointOptions<Request, Successes>,
-  handler: (c: Context<AppEnv>, input: Input<Request>) => Promise<Answer<Successes> & { status: number; body: object }>,
+  handler: (c: Context<AppEnv>, input: Input<Request>) => Promise<Answer<Successes> & { status: number; body?: object | undefined }>,
 ): Endpoint {
   const { request, success, access } = options
   const json = (schema: z.ZodType, rest: object) => ({ content: { 'application/json': { schema, ...rest } } })
@@ -86,9 +83,9 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
     },
     responses: {
       ...Object.fromEntries(
-        Object.entries(successes).map(([status, { description, schema, example }]) => [
+        Object.entries(successes).map(([status, success]) => [
           status,
-          { description, ...json(schema, { example }) },
+          { description: success.description, ...(success.schema && json(success.schema, { example: success.example })) },
         ]),
       ),
       ...errorResponses(...options.errors),
@@ -100,6 +97,6 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
     maxBodyBytes: options.maxBodyBytes,
     success: successes,
     // The four schemas that `readRequest` parses with are the ones that `Input` is made of.
-    run: async (c) => handler(c, (await readRequest(c, request, options.maxBodyBytes)) as Input<Request>),
+    run: async (c) => handler(c, (await readRequest(c, request)) as Input<Request>),
   }
 }

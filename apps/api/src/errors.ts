@@ -3,12 +3,15 @@ import { z } from '@hono/zod-openapi'
 /** Every error code with its statuses, the usual one first, and when it is answered. */
 export const ERRORS = {
   VALIDATION_ERROR: { statuses: [400, 415, 422], when: 'The request is not of the form that the call takes.' },
-  UNAUTHORIZED: { statuses: [401], when: 'The API key is missing, unknown, expired or revoked.' },
+  UNAUTHORIZED: { statuses: [401], when: 'The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.' },
   FORBIDDEN: { statuses: [403], when: 'The key, or the place it is used from, may not do this.' },
   NOT_FOUND: { statuses: [404], when: 'There is no such thing in this workspace.' },
   METHOD_NOT_ALLOWED: { statuses: [405], when: 'The path knows other methods; `Allow` lists them.' },
   REQUEST_TIMEOUT: { statuses: [408], when: 'The request did not arrive in time.' },
-  CONFLICT: { statuses: [409], when: 'The event is acknowledged already.' },
+  CONFLICT: {
+    statuses: [409],
+    when: 'The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked.',
+  },
   PAYLOAD_TOO_LARGE: { statuses: [413], when: 'The payload or the body is over its limit.' },
   IDEMPOTENCY_KEY_REUSED: { statuses: [422], when: 'The idempotency key stands for other content.' },
   RATE_LIMIT_EXCEEDED: { statuses: [429], when: 'Too many requests; `Retry-After` says when to come back.' },

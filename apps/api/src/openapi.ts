@@ -5,6 +5,8 @@ import { VERSION } from './version.ts'
 const TAGS = [
   { name: 'Events', description: 'What happened: created by producers, kept for a week.' },
   { name: 'Inbox', description: 'The events that wait to be acknowledged.' },
+  { name: 'API keys', description: 'Who may call, and what: made, rotated and revoked without an interruption.' },
+  { name: 'Audit log', description: 'Who changed a key or a setting, when and from where.' },
   { name: 'Server', description: 'The server itself, and who asks.' },
 ]
 

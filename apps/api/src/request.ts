@@ -1,7 +1,9 @@
 import { isAscii, isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
-import type { AppEnv } from './context.ts'
+import { type AppEnv, requestHeader } from './context.ts'
+import { withoutSecrets } from './domain/api-key-secret.ts'
 import { type BodyValue, DuplicateKeyError, JsonSyntaxError, parseBody, setMember } from './domain/json.ts'
 import { ApiError, type ErrorStatus, type Problem, validationError } from './errors.ts'
 
@@ -19,8 +21,8 @@ interface Schemas {
  * Reads what an endpoint declares, and validates it. A body that the endpoint does not declare is left unread.
  * @throws ApiError VALIDATION_ERROR or PAYLOAD_TOO_LARGE
  */
-export async function readRequest(c: Context<AppEnv>, schemas: Schemas, maxBodyBytes = MAX_BODY_BYTES) {
-  const body = schemas.body && (await readJsonBody(c, maxBodyBytes))
+export async function readRequest(c: Context<AppEnv>, schemas: Schemas) {
+  const body = schemas.body && (await readJsonBody(c))
   return {
     params: schemas.params && parseWith(schemas.params, c.req.param(), 422),
     query: readQuery(c.req.url, schemas.query),
@@ -31,7 +33,7 @@ export async function readRequest(c: Context<AppEnv>, schemas: Schemas, maxBodyB
 
 /** Just the declared ones: gathering all of a request's headers costs more than reading its body. */
 function headersOf(c: Context<AppEnv>, names: readonly string[]): Record<string, string | undefined> {
-  return Object.fromEntries(names.map((name) => [name, c.req.header(name)]))
+  return Object.fromEntries(names.map((name) => [name, requestHeader(c, name)]))
 }
 
 /**
@@ -72,8 +74,8 @@ function readQuery(url: string, schema: z.ZodType | undefined) {
   return undefined
 }
 
-async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promise<BodyValue> {
-  const contentType = c.req.header('content-type')
+async function readJsonBody(c: Context<AppEnv>): Promise<BodyValue> {
+  const contentType = requestHeader(c, 'content-type')
   if (contentType === undefined || !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType)) {
     const problem = {
       field: 'Content-Type',
@@ -82,7 +84,7 @@ async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promise<BodyV
     }
     throw validationError([problem], 415)
   }
-  const bytes = await readBody(c, maxBytes)
+  const bytes = await readBody(c)
   if (!isUtf8(bytes)) throw validationError([{ field: 'body', issue: 'is not valid UTF-8', suggestion: 'Encode the body as UTF-8.' }])
   try {
     return parseBody(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'))
@@ -90,31 +92,55 @@ async function readJsonBody(c: Context<AppEnv>, maxBytes: number): Promise<BodyV
     if (error instanceof JsonSyntaxError)
       throw validationError([{ field: 'body', issue: error.message, suggestion: 'Send valid JSON (RFC 8259).' }])
     if (error instanceof DuplicateKeyError)
-      throw validationError([{ field: error.path, issue: error.message, suggestion: 'Send each name once.' }])
+      throw validationError([{ field: shown(error.path), issue: error.message, suggestion: 'Send each name once.' }])
     throw error
   }
 }
 
 /**
- * The body's bytes as received.
- * @throws ApiError PAYLOAD_TOO_LARGE as soon as more than `maxBytes` have come
+ * The body's bytes as received; the same ones when it is asked for again.
+ * @throws ApiError PAYLOAD_TOO_LARGE as soon as more has come than the call takes, VALIDATION_ERROR when it breaks off
  */
-async function readBody(c: Context<AppEnv>, maxBytes: number): Promise<Buffer> {
+export async function readBody(c: Context<AppEnv>): Promise<Buffer> {
+  const known = c.get('body')
+  if (known !== undefined) return known
+  const { incoming } = c.env ?? {}
+  const maxBytes = c.get('maxBodyBytes')
   try {
-    // The length was held against the limit before authentication, and the HTTP parser reads no more than it says.
-    if (c.req.header('content-length') !== undefined) return Buffer.from(await c.req.raw.arrayBuffer())
-    const chunks: Uint8Array[] = []
-    let length = 0
-    for await (const chunk of c.req.raw.body ?? []) {
-      length += chunk.byteLength
-      if (length > maxBytes) throw bodyTooLarge(maxBytes)
-      chunks.push(chunk)
-    }
-    return Buffer.concat(chunks)
+    const body = await (incoming === undefined ? readStream(c.req.raw.body ?? [], maxBytes) : readIncoming(incoming, maxBytes))
+    c.set('body', body)
+    return body
   } catch (error) {
     if (error instanceof ApiError) throw error
     throw validationError([{ field: 'body', issue: 'did not arrive whole', suggestion: 'Send the request again.' }])
   }
+}
+
+/** From Node's request itself: its web form would copy the bytes. */
+function readIncoming(incoming: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    incoming.on('data', (chunk: Buffer) => {
+      length += chunk.length
+      if (length > maxBytes) reject(bodyTooLarge(maxBytes))
+      else chunks.push(chunk)
+    })
+    incoming.on('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
+    incoming.on('error', reject)
+    incoming.on('close', () => reject(new Error('The connection was closed.')))
+  })
+}
+
+async function readStream(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of stream) {
+    length += chunk.byteLength
+    if (length > maxBytes) throw bodyTooLarge(maxBytes)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }
 
 /** @param actualBytes the body's length, where it is known */
@@ -125,9 +151,9 @@ export function bodyTooLarge(maxBytes: number, actualBytes?: number): ApiError {
 
 type Issue = z.core.$ZodIssue
 
-/** Names of a hostile request are shown shortened, so that its answer stays small. */
+/** Names of a hostile request are shown shortened, so that its answer stays small; a key that strayed into one is not repeated. */
 function shown(name: string): string {
-  return name.slice(0, 200)
+  return withoutSecrets(name).slice(0, 200)
 }
 
 /**

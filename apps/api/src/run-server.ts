@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
-import { DEVELOPMENT_KEY } from './adapters/development-key.ts'
 import { buildApp } from './app.ts'
 import { type Config, parseConfig } from './config.ts'
 import { buildDeps, type Deps } from './deps.ts'
+import { DEVELOPMENT_KEY } from './domain/key-ring.ts'
 import { listen, stopListening } from './http-server.ts'
+import { startRecordKeyUse } from './workers/record-key-use.ts'
 import { startSweep } from './workers/sweep.ts'
 
 /**
@@ -26,6 +27,7 @@ async function start(config: Config): Promise<void> {
     throw error
   })
   const stopSweep = startSweep(deps.store, deps.log)
+  const stopRecording = startRecordKeyUse(deps.keys, deps.store, deps.log)
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : config.port
   printWelcome(`http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`, config)
@@ -37,7 +39,7 @@ async function start(config: Config): Promise<void> {
     stopping = true
     void finish(deps, async () => {
       await stopListening(server, config.shutdownTimeoutMs)
-      await stopSweep()
+      await Promise.all([stopSweep(), stopRecording()])
     })
   }
   process.on('SIGTERM', stop)
@@ -60,7 +62,9 @@ function printWelcome(url: string, config: Config): void {
       `Triggers runs at ${url}/v1`,
       `  docs   ${url}/docs`,
       `  data   ${resolve(config.dataDirectory)}`,
-      `  key    ${DEVELOPMENT_KEY}  (for development: this machine only)`,
+      config.authMode === 'local'
+        ? `  key    ${DEVELOPMENT_KEY}  (for development: this machine only)`
+        : '  keys   made with `pnpm admin create-key`, or by a key that may manage keys',
       '',
     ].join('\n'),
   )

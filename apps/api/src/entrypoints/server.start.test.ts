@@ -83,7 +83,7 @@ describe('start', () => {
     db.close()
     const before = readFileSync(file)
     await expectRefusal({ DATA_DIR: directory }, 'newer version', '1000000', 'DATA_DIR')
-    expect(readdirSync(directory)).toEqual(['triggers.db'])
+    expect(readdirSync(directory).sort()).toEqual(['encryption.key', 'triggers.db'])
     expect(readFileSync(file).equals(before)).toBe(true)
   })
 })

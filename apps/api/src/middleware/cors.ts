@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Config } from '../config.ts'
-import type { AppEnv } from '../context.ts'
+import { type AppEnv, requestHeader } from '../context.ts'
 
 const LOOPBACK_ORIGIN = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?$/i
 const EXPOSED = [
@@ -21,16 +21,16 @@ const PREFLIGHT_SECONDS = '600'
  * @returns the preflight's answer
  */
 export function applyCors(c: Context<AppEnv>): Response | undefined {
-  const origin = c.req.header('origin')
+  const origin = requestHeader(c, 'origin')
   if (origin === undefined) return undefined
   const headers = c.get('responseHeaders')
   headers['vary'] = 'Origin'
   if (!isAllowed(origin, c.get('deps').config)) return undefined
   headers['access-control-allow-origin'] = origin
   headers['access-control-expose-headers'] = EXPOSED
-  const method = c.req.header('access-control-request-method')
+  const method = requestHeader(c, 'access-control-request-method')
   if (c.req.method !== 'OPTIONS' || method === undefined) return undefined
-  const asked = c.req.header('access-control-request-headers')
+  const asked = requestHeader(c, 'access-control-request-headers')
   return new Response(null, {
     status: 204,
     headers: {

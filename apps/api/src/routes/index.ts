@@ -1,5 +1,14 @@
 /** Every endpoint, in the order of the docs. A path that another one's parameter would match stands before it. */
 import type { Endpoint } from '../endpoint.ts'
+import { createApiKey } from './api-keys/create-api-key.ts'
+import { createSigningSecret } from './api-keys/create-signing-secret.ts'
+import { deleteApiKey } from './api-keys/delete-api-key.ts'
+import { getApiKey } from './api-keys/get-api-key.ts'
+import { listApiKeyVersions } from './api-keys/list-api-key-versions.ts'
+import { listApiKeys } from './api-keys/list-api-keys.ts'
+import { rotateApiKey } from './api-keys/rotate-api-key.ts'
+import { updateApiKey } from './api-keys/update-api-key.ts'
+import { listAuditLog } from './audit-log/list-audit-log.ts'
 import { createEvent } from './events/create-event.ts'
 import { createEventsBulk } from './events/create-events-bulk.ts'
 import { deleteEvent } from './events/delete-event.ts'
@@ -22,6 +31,15 @@ export const endpoints: readonly Endpoint[] = [
   listInbox,
   ackEventsBulk,
   ackEvent,
+  createApiKey,
+  listApiKeys,
+  getApiKey,
+  updateApiKey,
+  deleteApiKey,
+  rotateApiKey,
+  listApiKeyVersions,
+  createSigningSecret,
+  listAuditLog,
   getHealth,
   getWhoami,
 ]

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
-import { DEVELOPMENT_KEY } from '../adapters/development-key.ts'
+import { DEVELOPMENT_KEY } from '../domain/key-ring.ts'
 
 const ENTRYPOINT = join(import.meta.dirname, '../entrypoints/server.ts')
 
@@ -40,7 +40,7 @@ export async function startServer(environment: Environment & { DATA_DIR: string 
   const { child, output, exited } = spawnServer(environment)
   const port = await new Promise<number>((resolve, reject) => {
     const look = () => {
-      const welcome = /^Triggers runs at http:\/\/\S+:(\d+)\/v1\n.*\n.*\n {2}key .*\n/m.exec(output.stdout)
+      const welcome = /^Triggers runs at http:\/\/\S+:(\d+)\/v1\n.*\n.*\n {2}keys? .*\n/m.exec(output.stdout)
       if (welcome !== null) resolve(Number(welcome[1]))
     }
     child.stdout?.on('data', look)
@@ -75,8 +75,8 @@ export async function runToExit(environment: Environment): Promise<Exit & { stdo
 function spawnServer(environment: Environment) {
   const { PATH = '' } = process.env
   const child: ChildProcess = spawn(process.execPath, [ENTRYPOINT], {
-    // Nothing of the surroundings' own settings.
-    env: { PATH, PORT: '0', LOG_LEVEL: 'warn', ...environment },
+    // Nothing of the surroundings' own settings; the loads of the tests are beyond the usual rate.
+    env: { PATH, PORT: '0', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }

@@ -1,25 +1,27 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pino from 'pino'
 import { afterAll, onTestFinished } from 'vitest'
 import { openSqliteStore } from '../adapters/sqlite/store.ts'
 import { buildApp } from '../app.ts'
 import { parseConfig } from '../config.ts'
-import type { Deps } from '../deps.ts'
-import { type KeyRing, SCOPES, type Scope, type Store } from '../ports.ts'
+import { type Deps, depsOf } from '../deps.ts'
+import { openVault } from '../domain/vault.ts'
+import { type Authentication, type KeyRing, type Principal, SCOPES, type Scope, type Store } from '../ports.ts'
 import { checkAnswer } from './check-answer.ts'
 import { FakeClock } from './fake-clock.ts'
 
 export interface TestApp {
   deps: Deps
   clock: FakeClock
-  /** A key of a workspace of its own; with every scope unless told. */
-  key(scopes?: readonly Scope[], workspaceId?: string): string
+  /** A key of a workspace of its own; with every scope unless told. It is not in the store, and nothing else binds it unless told. */
+  key(scopes?: readonly Scope[], workspaceId?: string, restrictions?: Restrictions): string
   /** Asks the app, without a port. The answer has been held against the document. */
   request(path: string, init?: RequestOptions): Promise<TestAnswer>
 }
+
+export type Restrictions = Partial<Omit<Principal, 'workspaceId' | 'scopes'>>
 
 export interface RequestOptions {
   method?: string
@@ -27,6 +29,8 @@ export interface RequestOptions {
   headers?: Record<string, string>
   /** Sent as JSON; a string or bytes as they are. */
   body?: unknown
+  /** The address of the socket. */
+  peerAddress?: string
 }
 
 export interface TestAnswer {
@@ -63,27 +67,20 @@ async function openApp(
     await store.close()
     rmSync(directory, { recursive: true, force: true })
   })
-  const keys = new TestKeys()
-  const cursorKey = await store.dataKey('cursor', new Uint8Array(32).fill(7))
-  const deps: Deps = {
-    config,
-    store: wrapStore(store),
-    keys,
-    clock,
-    newRequestId: randomUUID,
-    log: pino({ level: config.logLevel }),
-    cursorKey,
-  }
+  const vault = await openVault(store, config.masterKeys ?? [{ id: 'test', key: randomBytes(32) }])
+  const own = depsOf(config, wrapStore(store), vault, clock)
+  const keys = new TestKeys(own.keys)
+  const deps: Deps = { ...own, keys }
   const app = buildApp(deps)
   const defaultKey = keys.add(SCOPES, `ws-${randomUUID()}`)
   return {
     deps,
     clock,
-    key: (scopes = SCOPES, workspaceId = `ws-${randomUUID()}`) => keys.add(scopes, workspaceId),
-    request: async (path, { method = 'GET', headers = {}, body, ...options } = {}) => {
+    key: (scopes = SCOPES, workspaceId = `ws-${randomUUID()}`, restrictions = {}) => keys.add(scopes, workspaceId, restrictions),
+    request: async (path, { method = 'GET', headers = {}, body, peerAddress = '127.0.0.1', ...options } = {}) => {
       const key = 'key' in options ? options.key : defaultKey
       const isJson = body !== undefined && typeof body !== 'string' && !(body instanceof Uint8Array)
-      const response = await app.request(`http://localhost${path}`, {
+      const init = {
         method,
         headers: {
           ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -91,7 +88,8 @@ async function openApp(
           ...headers,
         },
         ...(body !== undefined && { body: isJson ? JSON.stringify(body) : (body as string | Uint8Array<ArrayBuffer>) }),
-      })
+      }
+      const response = await app.request(`http://localhost${path}`, init, { peerAddress })
       const answer = await readAnswer(response)
       checkAnswer(method, path, answer)
       return answer
@@ -105,17 +103,39 @@ async function readAnswer(response: Response): Promise<TestAnswer> {
   return { status: response.status, headers: response.headers, text, body: isJson && text !== '' ? JSON.parse(text) : undefined }
 }
 
+/** Keys that a test makes at once, in front of the real ones. */
 class TestKeys implements KeyRing {
-  readonly #keys = new Map<string, { workspaceId: string; scopes: readonly Scope[] }>()
+  readonly #keys = new Map<string, Authentication>()
+  readonly #stored: KeyRing
 
-  add(scopes: readonly Scope[], workspaceId: string): string {
+  constructor(stored: KeyRing) {
+    this.#stored = stored
+  }
+
+  add(scopes: readonly Scope[], workspaceId: string, restrictions: Restrictions = {}): string {
     const secret = `test-${this.#keys.size + 1}-${randomUUID()}`
-    this.#keys.set(secret, { workspaceId, scopes })
+    const principal: Principal = {
+      workspaceId,
+      scopes,
+      keyId: `key_test_${this.#keys.size + 1}`,
+      name: 'A test key',
+      rateLimitPerMinute: 0,
+      allowedIps: [],
+      requireSignature: false,
+      signingSecrets: [],
+      expiresAtUs: null,
+      isDevelopment: false,
+      ...restrictions,
+    }
+    this.#keys.set(secret, { outcome: 'known', principal })
     return secret
   }
 
-  async authenticate(secret: string) {
-    const key = this.#keys.get(secret)
-    return key && { ...key, keyId: `key_${secret.slice(0, 6)}`, name: 'A test key' }
+  authenticate(secret: string) {
+    return this.#keys.get(secret) ?? this.#stored.authenticate(secret)
+  }
+
+  forget(keyId: string): void {
+    this.#stored.forget(keyId)
   }
 }

@@ -82,16 +82,6 @@ export function createSuite(open: () => Promise<StoreHarness>): void {
       await again.close()
     })
 
-    it('gives the first data key of a name to everybody', async () => {
-      const name = newWorkspace()
-      const [first, second] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
-      expect(Buffer.from(await harness.store.dataKey(name, first))).toEqual(Buffer.from(first))
-      expect(Buffer.from(await harness.store.dataKey(name, second))).toEqual(Buffer.from(first))
-      const again = await harness.reopen()
-      expect(Buffer.from(await again.dataKey(name, second))).toEqual(Buffer.from(first))
-      await again.close()
-    })
-
     it('lets expired events go from every read at once, and sweeps them', async () => {
       const { store, clock, settle } = harness
       const workspace = newWorkspace()

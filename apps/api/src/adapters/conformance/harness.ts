@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { EventQuery, EventRecord, NewEvent, Store } from '../../ports.ts'
+import type { ApiKeyRecord, EventQuery, EventRecord, KeyVersion, NewAuditEntry, NewEvent, Store } from '../../ports.ts'
 import type { FakeClock } from '../../testing/fake-clock.ts'
 
 /** What an adapter hands to the suite. */
@@ -44,16 +44,73 @@ export async function createdIds(store: Store, workspaceId: string, events: read
 }
 
 /** Follows the pages to the end. */
-export async function allPages(store: Store, first: EventQuery, between: () => Promise<void> = async () => {}): Promise<EventRecord[]> {
-  const events: EventRecord[] = []
+export async function allPages(store: Store, first: EventQuery, between?: () => Promise<void>): Promise<EventRecord[]> {
+  const pages = await pagesOf((after) => store.listEvents({ ...first, after }), between)
+  return pages.flatMap((page) => page.events)
+}
+
+/** Reads any list's pages to the end. */
+export async function pagesOf<Page extends { next: string | null }>(
+  read: (after: string | undefined) => Promise<Page>,
+  between: () => Promise<void> = async () => {},
+): Promise<Page[]> {
+  const pages: Page[] = []
   let after: string | undefined
   do {
-    const page = await store.listEvents({ ...first, after })
-    events.push(...page.events)
+    const page = await read(after)
+    pages.push(page)
     after = page.next ?? undefined
     if (after !== undefined) await between()
   } while (after !== undefined)
-  return events
+  return pages
 }
 
 export const idsOf = (events: readonly EventRecord[]): string[] => events.map((event) => event.eventId)
+
+export const newHash = (): string => `hash-${randomUUID()}`
+
+export function newVersion(fields: Partial<KeyVersion> = {}): KeyVersion {
+  return { version: 1, hash: newHash(), createdAtUs: 1_763_700_000_000_000, rotatedAtUs: null, expiresAtUs: null, ...fields }
+}
+
+/** An API key that is not stored yet, of a workspace of its own by default. */
+export function newApiKey(fields: Partial<ApiKeyRecord> = {}): ApiKeyRecord {
+  return {
+    keyId: `key_${randomUUID()}`,
+    workspaceId: newWorkspace(),
+    name: 'A key',
+    scopes: ['events:write'],
+    rateLimitPerMinute: null,
+    allowedIps: [],
+    requireSignature: false,
+    signingSecrets: [],
+    versions: [newVersion()],
+    createdAtUs: 1_763_700_000_000_000,
+    expiresAtUs: null,
+    revokedAtUs: null,
+    revision: 0,
+    ...fields,
+  }
+}
+
+export function newAuditEntry(workspaceId: string | null, fields: Partial<NewAuditEntry> = {}): NewAuditEntry {
+  return {
+    workspaceId,
+    action: 'suite.ran',
+    actor: { type: 'operator', keyId: null },
+    target: { type: 'suite', id: 'suite-1' },
+    changes: {},
+    ip: null,
+    requestId: null,
+    ...fields,
+  }
+}
+
+/** Asks fifty times at once. */
+export const fiftyTimes = <T>(ask: (n: number) => Promise<T>): Promise<T[]> => Promise.all(Array.from({ length: 50 }, (_, n) => ask(n)))
+
+/** The entries of a workspace, the newest first. */
+export async function auditActions(store: Store, workspaceId: string | null): Promise<string[]> {
+  const { entries } = await store.listAuditEntries({ workspaceId, limit: 100 })
+  return entries.map((entry) => entry.action)
+}

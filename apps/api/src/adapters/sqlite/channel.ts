@@ -11,6 +11,8 @@ const MAX_UNDER_WAY = 2
 const MAX_BATCH_BYTES = 8 * 1024 * 1024
 /** Work that may wait for the thread; beyond it callers are told to come back. */
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
+/** What a call weighs beside its strings. */
+export const CALL_BYTES = 200
 
 interface Waiting<Calls> {
   call: CallOf<Calls>

@@ -1,4 +1,4 @@
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
 /** How long a statement waits for another process's lock before it gives up, in milliseconds. */
 const BUSY_TIMEOUT_MS = 1000
@@ -15,6 +15,13 @@ export function openDatabase(path: string, options: { cacheKiB: number; readOnly
     const reason = error instanceof Error ? error.message : String(error)
     throw new Error(`Cannot open ${path} (${reason}). Set DATA_DIR to a directory that can be written.`, { cause: error })
   }
+}
+
+/** A table of statements, each under its name. */
+export function prepareAll<Name extends string>(db: DatabaseSync, table: Readonly<Record<Name, string>>): Record<Name, StatementSync> {
+  const prepared = Object.entries<string>(table).map(([name, sql]) => [name, db.prepare(sql)])
+  // `fromEntries` forgets which names there are; they are the table's.
+  return Object.fromEntries(prepared) as Record<Name, StatementSync>
 }
 
 /** SQLite's primary result codes that say "not now": https://sqlite.org/rescode.html */

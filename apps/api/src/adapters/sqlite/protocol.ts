@@ -1,4 +1,5 @@
-import type { AckResult, EventQuery, EventRecord } from '../../ports.ts'
+import type { AccessStore, AckResult, EventQuery, EventRecord, SaveResult } from '../../ports.ts'
+import type { ApiKeyRow, AuditRow } from './access-row.ts'
 import type { EventAddress } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
 
@@ -24,17 +25,39 @@ type Addresses = { workspaceId: string; addresses: (EventAddress | null)[] }
 /** What became of an event to store. */
 export type Written = [outcome: 'created' | 'replayed', seq: number, tail: string] | [outcome: 'key_reused']
 
-export interface WriterCalls {
+/** A call that the port's method of that name is passed on as. */
+type PortCall<Method extends keyof AccessStore> = Call<Parameters<AccessStore[Method]>[0], Awaited<ReturnType<AccessStore[Method]>>>
+
+export interface AccessWriterCalls {
+  createWorkspace: Call<{ workspaceId: string; audit: AuditRow }, boolean>
+  saveApiKey: Call<{ key: ApiKeyRow; audit: AuditRow | null }, SaveResult>
+  recordKeyUse: PortCall<'recordKeyUse'>
+  appendAuditEntry: Call<AuditRow, void>
+  rememberSignature: Call<{ signature: string; expiresAtUs: number }, boolean>
+  dataKey: Call<{ name: string; candidate: Uint8Array }, Uint8Array>
+  replaceDataKey: Call<{ name: string; expected: Uint8Array; key: Uint8Array | null }, boolean>
+}
+
+export interface WriterCalls extends AccessWriterCalls {
   create: Call<{ workspaceId: string; rows: readonly EventRow[] }, Written[]>
   ack: Call<Addresses, AckResult[]>
   delete: Call<Addresses, null>
   sweep: Call<{ limit: number }, boolean>
   /** Copies what is left of the WAL into the file, behind the commit. */
   finishCheckpoint: Call<null, null>
-  dataKey: Call<{ name: string; candidate: Uint8Array }, Uint8Array>
 }
 
-export interface ReaderCalls {
+export interface AccessReaderCalls {
+  hasWorkspace: PortCall<'hasWorkspace'>
+  listWorkspaces: PortCall<'listWorkspaces'>
+  getApiKey: PortCall<'getApiKey'>
+  findApiKeyByHash: PortCall<'findApiKeyByHash'>
+  listApiKeys: PortCall<'listApiKeys'>
+  listAuditEntries: PortCall<'listAuditEntries'>
+  listDataKeys: PortCall<'listDataKeys'>
+}
+
+export interface ReaderCalls extends AccessReaderCalls {
   get: Call<{ workspaceId: string; address: EventAddress }, EventRecord | null>
   list: Call<Omit<EventQuery, 'after'> & { after: number | null }, { events: EventRecord[]; next: number | null }>
 }

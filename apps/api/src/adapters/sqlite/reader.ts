@@ -2,6 +2,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { EventRecord } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
+import { accessReader } from './access-reader.ts'
 import { openDatabase } from './database.ts'
 import { type EventAddress, eventIdOf } from './event-id.ts'
 import { type Condition, listConditions, ROW_COLUMNS, rowSql, walkSql } from './list-sql.ts'
@@ -22,12 +23,14 @@ type ListInput = ReaderCalls['list']['input']
 export class Reader implements ThreadWork<ReaderCalls> {
   readonly #db: DatabaseSync
   readonly #workspaces: Workspaces
+  readonly #access
   readonly #get
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
 
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#workspaces = new Workspaces(db)
+    this.#access = accessReader(db, this.#workspaces)
     this.#get = db.prepare(`SELECT ${ROW_COLUMNS} FROM events e WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?`)
     this.#get.setReturnArrays(true)
   }
@@ -52,6 +55,8 @@ export class Reader implements ThreadWork<ReaderCalls> {
         return this.#getEvent(call.input.workspaceId, call.input.address, times)
       case 'list':
         return this.#list(call.input, times)
+      default:
+        return this.#access(call)
     }
   }
 

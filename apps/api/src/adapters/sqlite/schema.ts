@@ -50,6 +50,34 @@ const MIGRATIONS = [
   ) STRICT;
   CREATE UNIQUE INDEX idempotency_key ON idempotency (workspace, key);
   `,
+  `
+  CREATE TABLE api_keys (
+    key_id TEXT NOT NULL UNIQUE,
+    workspace INTEGER NOT NULL,
+    created_us INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    last_used_us INTEGER,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX api_keys_workspace ON api_keys (workspace, created_us, key_id);
+  CREATE INDEX api_keys_created ON api_keys (created_us, key_id);
+  CREATE TABLE api_key_hashes (hash TEXT PRIMARY KEY, key_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX api_key_hashes_key ON api_key_hashes (key_id);
+
+  -- seq is the entry's time in microseconds, unique and rising; the workspace is null for the whole installation.
+  CREATE TABLE audit_log (
+    seq INTEGER PRIMARY KEY,
+    tail TEXT NOT NULL,
+    workspace INTEGER,
+    action TEXT NOT NULL,
+    entry TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_log_workspace ON audit_log (workspace);
+  CREATE INDEX audit_log_action ON audit_log (workspace, action);
+
+  CREATE TABLE signatures (signature TEXT PRIMARY KEY, expires_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE INDEX signatures_expiry ON signatures (expires_us);
+  `,
 ]
 
 /**

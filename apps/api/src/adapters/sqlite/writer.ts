@@ -3,6 +3,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import type { AckResult } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
 import { metadataTerms } from '../metadata-terms.ts'
+import { accessWriter } from './access-writer.ts'
 import { isStorageFault, openDatabase } from './database.ts'
 import { randomTail } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
@@ -18,6 +19,7 @@ const CACHE_KIB = 32 * 1024
 export class Writer implements ThreadWork<WriterCalls> {
   readonly #db: DatabaseSync
   readonly #workspaces: Workspaces
+  readonly #access
   readonly #sql
   #times: BatchTimes = { nowUs: 0, eventsExpiredUs: 0, keysExpiredUs: 0 }
   #lastSeq = 0
@@ -25,6 +27,7 @@ export class Writer implements ThreadWork<WriterCalls> {
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#workspaces = new Workspaces(db)
+    this.#access = accessWriter(db, this.#workspaces)
     const where = 'WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?'
     this.#sql = {
       begin: db.prepare('BEGIN IMMEDIATE'),
@@ -47,8 +50,6 @@ export class Writer implements ThreadWork<WriterCalls> {
       deleteEvent: db.prepare('DELETE FROM events WHERE seq = ?'),
       expired: db.prepare('SELECT seq, workspace, status, metadata FROM events WHERE seq < ? ORDER BY seq LIMIT ?'),
       expiredKeys: db.prepare('DELETE FROM idempotency WHERE seq IN (SELECT seq FROM idempotency WHERE seq < ? ORDER BY seq LIMIT ?)'),
-      findDataKey: db.prepare('SELECT key FROM data_keys WHERE name = ?'),
-      insertDataKey: db.prepare('INSERT INTO data_keys (name, key) VALUES (?, ?) ON CONFLICT DO NOTHING'),
     }
   }
 
@@ -114,8 +115,8 @@ export class Writer implements ThreadWork<WriterCalls> {
         return this.#sweep(call.input)
       case 'finishCheckpoint':
         return null
-      case 'dataKey':
-        return this.#dataKey(call.input)
+      default:
+        return this.#access.handle(call, this.#times.nowUs)
     }
   }
 
@@ -181,7 +182,8 @@ export class Writer implements ThreadWork<WriterCalls> {
     const rows = this.#sql.expired.all(this.#times.eventsExpiredUs, limit)
     for (const row of rows) this.#remove(row)
     const keys = this.#sql.expiredKeys.run(this.#times.keysExpiredUs, limit)
-    return rows.length === limit || Number(keys.changes) === limit
+    const moreSignatures = this.#access.sweep(this.#times.nowUs, limit)
+    return rows.length === limit || Number(keys.changes) === limit || moreSignatures
   }
 
   #remove(row: Record<string, unknown>): void {
@@ -190,13 +192,6 @@ export class Writer implements ThreadWork<WriterCalls> {
       this.#sql.deleteTerm.run(Number(row['workspace']), key, value, Number(row['status']), seq)
     }
     this.#sql.deleteEvent.run(seq)
-  }
-
-  #dataKey({ name, candidate }: InputOf<WriterCalls, 'dataKey'>): Uint8Array {
-    this.#sql.insertDataKey.run(name, candidate)
-    const key = this.#sql.findDataKey.get(name)?.['key']
-    if (!(key instanceof Uint8Array)) throw new Error(`The data key ${name} is missing.`)
-    return key
   }
 }
 

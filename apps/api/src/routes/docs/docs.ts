@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import type { AppEnv } from '../../context.ts'
 
 /** @param styles sources of styles beside the server itself */
@@ -61,11 +62,16 @@ const REDOC_STYLES = 'body { margin: 0; } /* Redoc leaves the page itself alone.
 const DOCS_PAGE = page('<link rel="stylesheet" href="/docs/swagger-ui.css">', '/docs/swagger-ui-bundle.js', '/docs/start.js')
 const REDOC_PAGE = page('<link rel="stylesheet" href="/redoc/page.css">', '/redoc/redoc.standalone.js', '/redoc/start.js')
 
-/** `/openapi.json`, `/docs` (interactive, with a place for the key) and `/redoc`; they need no key. */
-export function mountDocs(app: OpenAPIHono<AppEnv>, document: object): void {
+/**
+ * `/openapi.json`, `/docs` (interactive, with a place for the key) and `/redoc`; they need no key.
+ * @param begin what every request meets first; its answer, if it has one, is the answer
+ */
+export function mountDocs(app: OpenAPIHono<AppEnv>, document: object, begin: (c: Context<AppEnv>) => Response | undefined): void {
   const json = JSON.stringify(document)
   const serve = (path: string, type: string, body: () => string | Promise<string>, headers: Record<string, string> = {}) => {
     app.get(path, async (c) => {
+      const answered = begin(c)
+      if (answered !== undefined) return answered
       return new Response(await body(), { headers: { ...c.get('responseHeaders'), 'content-type': type, ...headers } })
     })
   }

@@ -1,7 +1,8 @@
 /** What the three bulk calls share: 1 to 25 things, an answer that tells what became of each. */
 import { z } from '@hono/zod-openapi'
 import { type ApiError, ItemErrorSchema, type Problem, validationError } from '../../errors.ts'
-import { EXAMPLE_EVENT_ID, EXAMPLE_REQUEST_ID, eventId, requestId } from './schemas.ts'
+import { EXAMPLE_REQUEST_ID, requestId } from '../schemas.ts'
+import { EXAMPLE_EVENT_ID, eventId } from './schemas.ts'
 
 export const MAX_ITEMS = 25
 export const LIST_RULE = `must have 1 to ${MAX_ITEMS} elements`

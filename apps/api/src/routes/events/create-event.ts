@@ -4,17 +4,9 @@ import { ingestEvents } from '../../domain/events.ts'
 import { formatTime } from '../../domain/time.ts'
 import { endpoint } from '../../endpoint.ts'
 import { ApiError } from '../../errors.ts'
+import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, requestId, timestamp } from '../schemas.ts'
 import { IdempotencyHeaders, withHeaderKey } from './idempotency-key.ts'
-import {
-  EventInputSchema,
-  EXAMPLE_EVENT_ID,
-  EXAMPLE_INPUT,
-  EXAMPLE_REQUEST_ID,
-  EXAMPLE_TIME,
-  eventId,
-  requestId,
-  timestamp,
-} from './schemas.ts'
+import { EventInputSchema, EXAMPLE_EVENT_ID, EXAMPLE_INPUT, eventId } from './schemas.ts'
 
 export const createdFields = {
   event_id: eventId,

@@ -3,10 +3,11 @@ import { type EventInput, ingestEvents } from '../../domain/events.ts'
 import { endpoint } from '../../endpoint.ts'
 import { ApiError, validationError } from '../../errors.ts'
 import { problemsOf } from '../../request.ts'
+import { EXAMPLE_TIME } from '../schemas.ts'
 import { bulkAnswerOf, exampleBulkAnswer, type Failed, indexField, LIST_RULE, MAX_ITEMS, presentFailure } from './bulk.ts'
 import { createdFields, presentCreated } from './create-event.ts'
 import { IdempotencyHeaders, refuseHeaderKey } from './idempotency-key.ts'
-import { EventInputSchema, EXAMPLE_EVENT_ID, EXAMPLE_INPUT, EXAMPLE_TIME } from './schemas.ts'
+import { EventInputSchema, EXAMPLE_EVENT_ID, EXAMPLE_INPUT } from './schemas.ts'
 
 /** The body's limit: Lambda passes on little more. */
 const MAX_BULK_BODY_BYTES = 5_242_880

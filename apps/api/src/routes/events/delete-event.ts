@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { endpoint } from '../../endpoint.ts'
-import { EventParams, EXAMPLE_EVENT_ID, EXAMPLE_REQUEST_ID, eventId, requestId } from './schemas.ts'
+import { EXAMPLE_REQUEST_ID, requestId } from '../schemas.ts'
+import { EventParams, EXAMPLE_EVENT_ID, eventId } from './schemas.ts'
 
 export const deletedFields = { event_id: eventId, message: z.string().openapi({ example: 'Event deleted.' }) }
 

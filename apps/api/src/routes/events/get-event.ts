@@ -1,6 +1,7 @@
 import { eventNotFound } from '../../domain/events.ts'
 import { endpoint } from '../../endpoint.ts'
-import { EventParams, EXAMPLE_EVENT, EXAMPLE_REQUEST_ID, presentEvent, SingleEventSchema } from './schemas.ts'
+import { EXAMPLE_REQUEST_ID } from '../schemas.ts'
+import { EventParams, EXAMPLE_EVENT, presentEvent, SingleEventSchema } from './schemas.ts'
 
 export const getEvent = endpoint(
   {

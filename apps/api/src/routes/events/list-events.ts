@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { endpoint } from '../../endpoint.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
-import { EventPageSchema, EXAMPLE_PAGE, eventPage, pageParameters } from './page.ts'
+import { EventPageSchema, EXAMPLE_PAGE, eventPage, eventPageParameters } from './page.ts'
 
 export const listEvents = endpoint(
   {
@@ -17,7 +17,7 @@ export const listEvents = endpoint(
     access: ['events:read'],
     request: {
       query: z.strictObject({
-        ...pageParameters,
+        ...eventPageParameters,
         status: z.enum(EVENT_STATUSES).optional().openapi({ description: 'Only events of this status.' }),
         order: z.enum(['asc', 'desc']).default('desc').openapi({ description: '`desc`: newest first.' }),
       }),

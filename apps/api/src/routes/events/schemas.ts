@@ -3,14 +3,9 @@ import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, type Metadata } from '../../domai
 import { RawJson, setMember } from '../../domain/json.ts'
 import { formatTime } from '../../domain/time.ts'
 import { EVENT_STATUSES, type EventRecord, PRIORITIES, type Priority } from '../../ports.ts'
+import { EXAMPLE_TIME, nameOf, requestId, timestamp } from '../schemas.ts'
 
 export const EXAMPLE_EVENT_ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
-export const EXAMPLE_TIME = '2025-11-21T08:00:00.123456Z'
-export const EXAMPLE_REQUEST_ID = '7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e'
-
-export const requestId = z.string().openapi({ description: 'The id of this request, for support and logs.', example: EXAMPLE_REQUEST_ID })
-export const timestamp = (description: string) =>
-  z.string().openapi({ description: `${description} UTC, ISO 8601 with microseconds.`, format: 'date-time', example: EXAMPLE_TIME })
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 export const eventId = z
@@ -20,24 +15,8 @@ export const eventId = z
 
 export const EventParams = z.object({ event_id: eventId })
 
-const codePoints = (text: string) => (text.length <= 100 ? text.length : [...text].length)
 export const NUL_OR_LONE_SURROGATE = 'must not contain NUL or half of a surrogate pair'
 export const isText = (text: string) => text.isWellFormed() && !text.includes('\0')
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/
-
-/** `source` and `event_type`, as sent and as filters. */
-export const nameOf = (description: string, example: string) =>
-  z
-    .string()
-    .trim()
-    .min(1, 'must not be empty')
-    .refine((text) => codePoints(text) <= 100, 'must have at most 100 characters')
-    .refine(
-      (text) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text),
-      'must not contain control characters or half of a surrogate pair',
-    )
-    .openapi({ description, minLength: 1, maxLength: 100, example })
 
 export const MAX_METADATA_KEYS = 20
 export const MAX_VALUE_CHARACTERS = 256

@@ -3,7 +3,8 @@ import { ackEvents } from '../../domain/inbox.ts'
 import { formatTime } from '../../domain/time.ts'
 import { endpoint } from '../../endpoint.ts'
 import { ApiError } from '../../errors.ts'
-import { EventParams, EXAMPLE_EVENT_ID, EXAMPLE_REQUEST_ID, EXAMPLE_TIME, eventId, requestId, timestamp } from '../events/schemas.ts'
+import { EventParams, EXAMPLE_EVENT_ID, eventId } from '../events/schemas.ts'
+import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, requestId, timestamp } from '../schemas.ts'
 
 export const acknowledgedFields = {
   event_id: eventId,

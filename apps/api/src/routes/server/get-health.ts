@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi'
 import { formatTime } from '../../domain/time.ts'
 import { endpoint } from '../../endpoint.ts'
 import { VERSION } from '../../version.ts'
-import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, requestId, timestamp } from '../events/schemas.ts'
+import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, requestId, timestamp } from '../schemas.ts'
 
 export const getHealth = endpoint(
   {

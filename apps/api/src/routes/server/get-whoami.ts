@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi'
 import { endpoint } from '../../endpoint.ts'
 import { SCOPES } from '../../ports.ts'
-import { EXAMPLE_REQUEST_ID, requestId } from '../events/schemas.ts'
+import { EXAMPLE_REQUEST_ID, requestId } from '../schemas.ts'
 
 export const getWhoami = endpoint(
   {

@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto'
+import type { AccessStore, StoredApiKey } from '../ports.ts'
+import { auditEntry, type ChangedBy } from './audit.ts'
+import { type MasterKey, openVault, unwrapDataKey, type Vault, wrapDataKey } from './vault.ts'
+
+const SECRETS = /^secrets:([1-9]\d{0,8})$/
+const KEY_BYTES = 32
+const PAGE = 100
+const ACTION = 'encryption_key.changed'
+
+export interface MasterKeyChange {
+  masterKeyId: string
+  /** False when everything was under the master key already. */
+  changed: boolean
+  /** API keys whose signing secrets were sealed anew. */
+  resealed: number
+  /** Data keys that were wrapped anew. */
+  rewrapped: number
+  /** Data keys that nothing is sealed under any more. */
+  removed: number
+}
+
+/**
+ * Puts everything that is encrypted under the first master key. Interrupted anywhere, it goes on when it is called again. Servers that know all the
+ * master keys may run meanwhile. Hashes stay as they are, so every API key goes on working.
+ *
+ * The order is what makes it resumable: a data key other than the newest `secrets:<n>` comes under the new master key only when every secret is
+ * sealed under the newest; all of them being there means that all is done. Whoever adds another kind of sealed secret adds its resealing here.
+ * @param masterKeys the new one, then all that were used before
+ * @throws Error in words for the operator when a master key is missing
+ * @throws StoreUnavailableError
+ */
+export async function changeMasterKey(store: AccessStore, masterKeys: readonly MasterKey[], by: ChangedBy): Promise<MasterKeyChange> {
+  const [master] = masterKeys
+  if (master === undefined) throw new Error('There is no encryption key to change to.')
+  // Makes what a store that was never opened lacks, and says so when a master key is missing.
+  await openVault(store, masterKeys)
+  const result: MasterKeyChange = { masterKeyId: master.id, changed: false, resealed: 0, rewrapped: 0, removed: 0 }
+  const dataKeys = await store.listDataKeys()
+  if (dataKeys.some(({ name, key }) => !isWrappedBy(master, name, key))) {
+    result.changed = true
+    const newest = await makeSecretsKey(store, master, dataKeys)
+    const vault = await openVault(store, masterKeys)
+    result.resealed = await resealApiKeys(store, vault)
+    // The one before the newest stays: a server may be sealing under it this moment.
+    result.removed = await removeSecretsKeys(store, newest - 1)
+    result.rewrapped = await rewrapDataKeys(store, masterKeys, master)
+  }
+  await appendAudit(store, masterKeys, master, by)
+  return result
+}
+
+type DataKeys = readonly { name: string; key: Uint8Array }[]
+
+function isWrappedBy(master: MasterKey, name: string, wrapped: Uint8Array): boolean {
+  try {
+    unwrapDataKey([master], name, wrapped)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function numberOf(name: string): number {
+  return Number(SECRETS.exec(name)?.[1] ?? 0)
+}
+
+/** The number of the newest data key for secrets, which is under the new master key: made now, unless a former run has made it. */
+async function makeSecretsKey(store: AccessStore, master: MasterKey, dataKeys: DataKeys): Promise<number> {
+  const newest = Math.max(0, ...dataKeys.map(({ name }) => numberOf(name)))
+  if (dataKeys.some(({ name, key }) => numberOf(name) === newest && isWrappedBy(master, name, key))) return newest
+  const name = `secrets:${newest + 1}`
+  const stored = await store.dataKey(name, wrapDataKey(master, name, randomBytes(KEY_BYTES)))
+  if (!isWrappedBy(master, name, stored)) {
+    throw new Error('Another process is changing to another encryption key. Let it finish, then run this again with its key listed too.')
+  }
+  return newest + 1
+}
+
+/** How many were sealed anew. */
+async function resealApiKeys(store: AccessStore, vault: Vault): Promise<number> {
+  let resealed = 0
+  let after: string | undefined
+  do {
+    const page = await store.listApiKeys({ limit: PAGE, after })
+    for (const apiKey of page.apiKeys) {
+      if (await resealApiKey(store, vault, apiKey)) resealed++
+    }
+    after = page.next ?? undefined
+  } while (after !== undefined)
+  return resealed
+}
+
+async function resealApiKey(store: AccessStore, vault: Vault, listed: StoredApiKey): Promise<boolean> {
+  let apiKey: StoredApiKey | undefined = listed
+  while (apiKey !== undefined && apiKey.signingSecrets.length > 0) {
+    const { keyId } = apiKey
+    const signingSecrets = []
+    for (const { sealed, expiresAtUs } of apiKey.signingSecrets) {
+      signingSecrets.push({ sealed: await vault.seal(await vault.open(sealed, keyId), keyId), expiresAtUs })
+    }
+    const { lastUsedAtUs: _, ...record } = apiKey
+    const result = await store.saveApiKey({ ...record, signingSecrets }, null)
+    if (result === 'saved') return true
+    if (result === 'hash_taken') throw new Error(`The secret of ${keyId} is another key's too. Revoke one of them, then run this again.`)
+    // Somebody has changed it meanwhile: what they wrote is sealed anew instead.
+    apiKey = await store.getApiKey(keyId)
+  }
+  return false
+}
+
+/** Removes the data keys for secrets from before that number; how many there were. */
+async function removeSecretsKeys(store: AccessStore, before: number): Promise<number> {
+  let removed = 0
+  for (const { name, key } of await store.listDataKeys()) {
+    const number = numberOf(name)
+    if (number > 0 && number < before && (await store.replaceDataKey(name, key, null))) removed++
+  }
+  return removed
+}
+
+/** How many were wrapped anew. */
+async function rewrapDataKeys(store: AccessStore, masterKeys: readonly MasterKey[], master: MasterKey): Promise<number> {
+  let rewrapped = 0
+  let others: DataKeys
+  do {
+    others = (await store.listDataKeys()).filter(({ name, key }) => !isWrappedBy(master, name, key))
+    for (const { name, key } of others) {
+      const wrapped = wrapDataKey(master, name, unwrapDataKey(masterKeys, name, key))
+      // Another process may have been quicker; the next look tells what it wrote.
+      if (await store.replaceDataKey(name, key, wrapped)) rewrapped++
+    }
+  } while (others.length > 0)
+  return rewrapped
+}
+
+/** Says once what master key was changed to, also when the run that changed it ended just before it could. */
+async function appendAudit(store: AccessStore, masterKeys: readonly MasterKey[], master: MasterKey, by: ChangedBy): Promise<void> {
+  const newest = Math.max(...(await store.listDataKeys()).map(({ name }) => numberOf(name)))
+  const wasNeverChanged = newest === 1
+  if (wasNeverChanged) return
+  const { entries } = await store.listAuditEntries({ workspaceId: null, action: ACTION, limit: 1 })
+  if (entries[0]?.target.id === master.id) return
+  const target = { type: 'encryption_key', id: master.id }
+  const from = entries[0]?.target.id ?? masterKeys[1]?.id ?? null
+  await store.appendAuditEntry(
+    auditEntry(by, { workspaceId: null, action: ACTION, target, changes: { encryption_key: { from, to: master.id } } }),
+  )
+}
