@@ -4,7 +4,7 @@ import { cpus } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { bulkCreates, openLoop, singleCreates } from './cases/creates.ts'
+import { access, bulkCreates, openLoop, singleCreates } from './cases/creates.ts'
 import { acks, inboxPages } from './cases/inbox.ts'
 import { memory } from './cases/memory.ts'
 import { fsyncs, indexCosts, rawInserts } from './cases/raw.ts'
@@ -23,6 +23,7 @@ const CASES: Record<string, Case> = {
   costs: indexCosts,
   inbox: inboxPages,
   acks,
+  access,
   memory,
   start,
 }

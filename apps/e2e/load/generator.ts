@@ -1,17 +1,32 @@
 /** The load generator, a process of its own: takes plans one after the other, answers each with what it measured. */
+import { createHmac, hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Connection, openConnection } from './connection.ts'
 import { DRAIN_MS, type LoadPlan, type LoadReply, type LoadResult } from './load.ts'
 import { type Meter, startMeter } from './meter.ts'
 import { API_KEY, type Target } from './samples.ts'
 
-function bytesOf({ method, path, body = '' }: Target, port: number): Buffer {
-  const content = method === 'POST' ? `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` : ''
-  return Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nX-API-Key: ${API_KEY}\r\n${content}\r\n${body}`)
+function bytesOf({ method, path, body = '' }: Target, { port, apiKey = API_KEY, signingSecret }: LoadPlan): Buffer {
+  const headers = [
+    `Host: 127.0.0.1:${port}`,
+    `X-API-Key: ${apiKey}`,
+    ...(signingSecret === undefined ? [] : signatureHeaders(method, path, body, signingSecret)),
+    ...(method === 'POST' ? ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`] : []),
+  ]
+  return Buffer.from(`${method} ${path} HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n${body}`)
+}
+
+/** As docs/SECURITY.md describes it. */
+function signatureHeaders(method: string, target: string, body: string, secret: string): string[] {
+  const [path = '', query = ''] = target.split('?')
+  const timestamp = String(Math.floor(Date.now() / 1000))
+  const text = [method, path, query, timestamp, hash('sha256', body)].join('\n')
+  const signature = createHmac('sha256', secret).update(text).digest('base64')
+  return ['X-Signature-Version: v1', `X-Signature-Timestamp: ${timestamp}`, `X-Signature: ${signature}`]
 }
 
 async function run(plan: LoadPlan): Promise<LoadResult> {
-  const requests = plan.targets.map((target) => bytesOf(target, plan.port))
+  const requests = plan.targets.map((target) => bytesOf(target, plan))
   const connections: Connection[] = []
   for (let i = 0; i < plan.connections; i++) connections.push(await openConnection(plan.port))
   const meter = startMeter(plan)

@@ -9,6 +9,10 @@ export interface LoadPlan {
   connections: number
   /** Sent in turn, from the first again after the last. */
   targets: Target[]
+  /** The development key where it is absent. */
+  apiKey?: string
+  /** Every request is signed with it, once, when the load begins: a load is shorter than the window of a signature. */
+  signingSecret?: string
   /** The load ends when so many were sent, those of the warm-up too. */
   maxSent?: number
   /** Every answer's status, and what its body has; anything else counts as an error. */

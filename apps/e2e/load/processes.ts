@@ -2,6 +2,7 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { DRAIN_MS, type LoadPlan, type LoadReply, type LoadResult } from './load.ts'
 import type { StoreReply, StoreTask } from './store-process.ts'
 
@@ -16,8 +17,10 @@ export interface Running {
 }
 
 export interface Processes {
-  /** The Triggers server on a free port, storing in `dataDirectory`. */
+  /** The Triggers server on a free port, storing in `dataDirectory`; the development key has no rate limit. */
   startServer(dataDirectory: string): Promise<Running>
+  /** Runs one of the operator's commands on the data; resolves with what it prints as JSON. */
+  admin(dataDirectory: string, ...words: string[]): Promise<unknown>
   startBareHandler(): Promise<Running>
   /** One load at a time, in the same generator process. */
   load(plan: LoadPlan): Promise<LoadResult>
@@ -87,7 +90,22 @@ export function createProcesses(): Processes {
   return {
     track: (child) => track(child, true),
     startServer: (dataDirectory) =>
-      startHttp('apps/api/src/entrypoints/server.ts', { PORT: '0', HOST: '127.0.0.1', AUTH_MODE: 'local', DATA_DIR: dataDirectory }),
+      startHttp('apps/api/src/entrypoints/server.ts', {
+        PORT: '0',
+        HOST: '127.0.0.1',
+        AUTH_MODE: 'local',
+        RATE_LIMIT_PER_MINUTE: '0',
+        DATA_DIR: dataDirectory,
+      }),
+    admin: async (dataDirectory, ...words) => {
+      const child = spawn(process.execPath, ['apps/api/src/entrypoints/admin.ts', ...words, '--json'], {
+        cwd: ROOT,
+        env: { ...process.env, AUTH_MODE: 'local', DATA_DIR: dataDirectory },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      track(child)
+      return JSON.parse(await text(child.stdout))
+    },
     startBareHandler: () => startHttp('apps/e2e/load/bare-server.ts', {}),
     load: async (plan) => {
       if (generator === undefined || !children.has(generator)) generator = forked('generator.ts')

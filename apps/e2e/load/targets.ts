@@ -65,6 +65,18 @@ const TARGETS: Target[] = [
       value: (of) => of('inbox', `rare ${filter}, 1 M`, 'p95Ms') / of('inbox', 'first page, 1 M', 'p95Ms'),
     }),
   ),
+  {
+    name: 'server CPU per create, stored key with allowlist and limit / development key',
+    bound: '≤',
+    limit: 1.1,
+    value: (of) => of('access', 'stored key, allowlist, limit', 'serverCpuUs') / of('access', 'development key', 'serverCpuUs'),
+  },
+  {
+    name: 'server CPU per create, signed besides / development key',
+    bound: '≤',
+    limit: 1.25,
+    value: (of) => of('access', '… and signature', 'serverCpuUs') / of('access', 'development key', 'serverCpuUs'),
+  },
   { name: 'resident memory, idle', unit: 'MB', bound: '<', limit: 150, value: (of) => of('memory', 'idle', 'rssMb') },
   {
     name: 'resident memory, 1 M written and read',

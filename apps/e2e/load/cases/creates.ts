@@ -1,4 +1,4 @@
-import { type Bench, figure, loadRow, middle } from '../context.ts'
+import { type Bench, figure, loadRow, middle, type Row } from '../context.ts'
 import type { LoadPlan, LoadResult } from '../load.ts'
 import type { Running } from '../processes.ts'
 import { BULK_SIZE, bulkTargets, createTargets } from '../samples.ts'
@@ -30,6 +30,37 @@ export async function singleCreates(bench: Bench): Promise<void> {
     bench.add(middle(runs.map((run) => loadRow('bare handler', at(connections), run.bare))))
   }
   await Promise.all([server.stop(), bare.stop()])
+}
+
+/** What a request of a real key costs beside one of the development key, which is compared and has neither limit nor allowlist. */
+export async function access(bench: Bench): Promise<void> {
+  const folder = bench.newFolder()
+  const restrictions = ['--allowed-ips', '127.0.0.0/8,10.0.0.0/8', '--rate-limit', '1000000000']
+  await bench.processes.admin(folder, 'create-workspace', 'bench')
+  const plain = keyOf(await bench.processes.admin(folder, 'create-key', '--workspace', 'bench', '--name', 'plain', ...restrictions))
+  const signing = ['--require-signature', ...restrictions]
+  const signed = keyOf(await bench.processes.admin(folder, 'create-key', '--workspace', 'bench', '--name', 'signed', ...signing))
+  const server = await bench.processes.startServer(folder)
+  const plan = createPlan(bench, server, 128)
+  const kinds = { 'development key': {}, 'stored key, allowlist, limit': plain, '… and signature': signed }
+  for (const credentials of Object.values(kinds)) await heatUp(bench, { ...plan, ...credentials })
+  const rows = new Map<string, Row[]>()
+  for (let round = 0; round < bench.settings.rounds; round++) {
+    for (const [kind, credentials] of Object.entries(kinds)) {
+      const row = loadRow('access', kind, await bench.processes.load({ ...plan, ...credentials }))
+      rows.set(kind, [...(rows.get(kind) ?? []), row])
+    }
+  }
+  for (const ofKind of rows.values()) bench.add(middle(ofKind))
+  await server.stop()
+}
+
+function keyOf(printed: unknown): { apiKey: string; signingSecret?: string } {
+  if (typeof printed !== 'object' || printed === null || !('api_key' in printed)) throw new Error('The command made no key.')
+  return {
+    apiKey: String(printed.api_key),
+    ...('signing_secret' in printed && { signingSecret: String(printed.signing_secret) }),
+  }
 }
 
 const at = (connections: number) => `${connections} connection${connections === 1 ? '' : 's'}`
