@@ -113,9 +113,9 @@ export function loadRow(ofCase: string, name: string, result: LoadResult, events
   }
 }
 
-/** The run of median requests/s; a failed one rather than any other. */
-export function middle(rows: Row[]): Row {
-  const sorted = rows.toSorted((a, b) => (a.figures['requestsPerSecond'] ?? 0) - (b.figures['requestsPerSecond'] ?? 0))
+/** The run whose figure is the median; a failed one rather than any other. */
+export function middle(rows: Row[], key = 'requestsPerSecond'): Row {
+  const sorted = rows.toSorted((a, b) => (a.figures[key] ?? 0) - (b.figures[key] ?? 0))
   const row = rows.find((row) => row.failure !== undefined) ?? sorted[Math.floor((sorted.length - 1) / 2)]
   if (row === undefined) throw new Error('No run was made.')
   return row

@@ -6,43 +6,41 @@ import { unauthorized } from './unauthorized.ts'
 
 /** Twice the window in which a signature is valid, whose ends count, so that none outlives its memory. */
 const REMEMBERED_US = 601e6
+const HEADERS = ['x-signature-version', 'x-signature-timestamp', 'x-signature'] as const
+
 /** Writes that a replay would repeat with effect: they are accepted once per signature. */
 const ONCE_ONLY = /^\/v1\/(?:api-keys|webhooks)(?:\/|$)/
 
+/** Whether the request is signed, or has to be. */
+export function mustBeSigned(c: Context<AppEnv>): boolean {
+  return c.get('principal').requireSignature || HEADERS.some((name) => requestHeader(c, name) !== undefined)
+}
+
 /**
- * Verifies the signature of a signed request, and of every request where the key requires it.
- * @returns the signature, of a request that has one
+ * Verifies the signature of a request that must have one.
  * @throws ApiError UNAUTHORIZED with the reason in its details; PAYLOAD_TOO_LARGE while the body is read
  */
-export async function verifySignature(c: Context<AppEnv>): Promise<string | undefined> {
-  const principal = c.get('principal')
-  const version = requestHeader(c, 'x-signature-version')
-  const timestamp = requestHeader(c, 'x-signature-timestamp')
-  const signature = requestHeader(c, 'x-signature')
-  if (!principal.requireSignature && version === undefined && timestamp === undefined && signature === undefined) return undefined
+export async function verifySignature(c: Context<AppEnv>): Promise<void> {
+  const [version, timestamp, signature] = HEADERS.map((name) => requestHeader(c, name))
+  const body = await readBody(c)
   const nowUs = c.get('deps').clock.nowUs()
-  const failure = verifyRequestSignature({
-    method: c.req.method,
-    target: targetOf(c),
-    body: await readBody(c),
-    version,
-    timestamp,
-    signature,
-    secrets: principal.signingSecrets.filter(({ expiresAtUs }) => expiresAtUs === null || expiresAtUs > nowUs).map(({ secret }) => secret),
-    nowUs,
-  })
+  const { signingSecrets } = c.get('principal')
+  const secrets = signingSecrets.filter(({ expiresAtUs }) => expiresAtUs === null || expiresAtUs > nowUs).map(({ secret }) => secret)
+  const failure = verifyRequestSignature({ method: c.req.method, target: targetOf(c), body, version, timestamp, signature, secrets, nowUs })
   if (failure !== undefined) throw unauthorized(c, failure.reason, failure.message, failure.suggestion)
-  return signature
 }
 
 /**
  * Refuses a signed write to keys and webhooks whose signature was accepted before.
  * @throws ApiError UNAUTHORIZED
  */
-export async function refuseRepeatedSignature(c: Context<AppEnv>, signature: string): Promise<void> {
+export async function refuseRepeatedSignature(c: Context<AppEnv>): Promise<void> {
   if (c.req.method === 'GET' || c.req.method === 'HEAD' || !ONCE_ONLY.test(c.req.path)) return
   const { store, clock } = c.get('deps')
-  const isFirst = await store.rememberSignature(`${c.get('principal').keyId}:${signature}`, clock.nowUs() + REMEMBERED_US)
+  const isFirst = await store.rememberSignature(
+    `${c.get('principal').keyId}:${requestHeader(c, 'x-signature')}`,
+    clock.nowUs() + REMEMBERED_US,
+  )
   if (!isFirst) {
     throw unauthorized(c, 'signature_repeated', 'This signature was used before.', 'Sign every request anew, with the time of its sending.')
   }
