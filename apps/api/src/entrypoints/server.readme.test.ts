@@ -8,8 +8,10 @@ import { startServer, temporaryDirectory } from '../testing/server-process.ts'
 
 const README = readFileSync(join(import.meta.dirname, '../../../../README.md'), 'utf8')
 
-const missing = ['bash', 'curl'].filter((program) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status !== 0)
-if (missing.length > 0) console.warn(`SKIPPED: the README's first minute needs ${missing.join(' and ')}, not found here.`)
+const missing = ['bash', 'curl', 'openssl'].filter(
+  (program) => spawnSync(program, [program === 'openssl' ? 'version' : '--version'], { stdio: 'ignore' }).status !== 0,
+)
+if (missing.length > 0) console.warn(`SKIPPED: the README's commands need ${missing.join(' and ')}, not found here.`)
 
 function section(title: string): string {
   const start = README.indexOf(`\n## ${title}\n`)
@@ -38,6 +40,28 @@ it.skipIf(missing.length > 0)("works as printed: the README's first minute", asy
   expect(acknowledged).toMatchObject({ event_id, status: 'acknowledged' })
   expect(deleted).toMatchObject({ event_id })
   expect((await server.request(`/v1/events/${event_id}`)).status).toBe(404)
+})
+
+it.skipIf(missing.length > 0)('works as printed: keys of your own, then a start that takes those alone', async () => {
+  const [block = ''] = [...section('Access').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = '']) => text)
+  const directory = import.meta.dirname
+  const commands = block
+    .replaceAll('npx -y pnpm@12 admin', `node ${join(directory, 'admin.ts')}`)
+    // Tests listen on this machine alone.
+    .replace('HOST=0.0.0.0', 'AUTH_MODE=keys')
+    .replace('npx -y pnpm@12 start', 'env | grep ^ENCRYPTION_KEY=')
+  const DATA_DIR = temporaryDirectory()
+  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', commands], {
+    env: { PATH: process.env['PATH'], DATA_DIR },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const output = await text(shell.stdout)
+  const apiKey = /trg_\w+/.exec(output)?.[0] ?? ''
+  const ENCRYPTION_KEY = /^ENCRYPTION_KEY=(.*)$/m.exec(output)?.[1] ?? ''
+  const server = await startServer({ DATA_DIR, AUTH_MODE: 'keys', ENCRYPTION_KEY })
+  const whoami = await fetch(`${server.url}/v1/whoami`, { headers: { 'x-api-key': apiKey } })
+  expect(await whoami.json()).toMatchObject({ workspace_id: 'shop', name: 'first' })
+  expect((await server.request('/v1/whoami')).status).toBe(401)
 })
 
 it('names every setting and its default in the README', () => {
