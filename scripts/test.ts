@@ -86,14 +86,15 @@ if (workflows.outcome === 'skipped') {
   process.stdout.write(`SKIPPED: ${workflows.reason}.\n`)
 }
 
-const turbo = ['run', 'typecheck', 'typecheck:scripts', 'test', '--force', '--continue', '--summarize']
+// One after the other: each package's tests use all cores already, and a crowd of them would run into their time limits.
+const turbo = ['run', 'typecheck', 'typecheck:scripts', 'test', '--force', '--continue', '--summarize', '--concurrency=1']
 step(`turbo ${turbo.join(' ')}`)
 rmSync(join(root, '.turbo/runs'), { recursive: true, force: true })
-for (const path of globSync(`{apps,packages,sdks}/*/${REPORT}`, { cwd: root })) rmSync(join(root, path))
+for (const path of globSync(`{apps,packages,sdks,docs}/*/${REPORT}`, { cwd: root })) rmSync(join(root, path))
 const exitCode = run('turbo', turbo)
 
 const failedPackages = new Set<string>()
-for (const path of globSync(`{apps,packages,sdks}/*/${REPORT}`, { cwd: root })) {
+for (const path of globSync(`{apps,packages,sdks,docs}/*/${REPORT}`, { cwd: root })) {
   const { failed } = countReport(join(root, path))
   if (failed > 0) failedPackages.add(path.slice(0, -REPORT.length - 1).replaceAll('\\', '/'))
 }
