@@ -1,0 +1,3 @@
+module github.com/triggers-api/triggers/sdks/go
+
+go 1.25
