@@ -34,6 +34,13 @@ function copyForRelease(): string {
   return copy
 }
 
+const AUTHOR = {
+  GIT_AUTHOR_NAME: 'Release',
+  GIT_AUTHOR_EMAIL: 'release@example.com',
+  GIT_COMMITTER_NAME: 'Release',
+  GIT_COMMITTER_EMAIL: 'release@example.com',
+}
+
 describe.skipIf(registry === undefined)('a release', { timeout: TIMEOUT_MS }, () => {
   let server: TestServer
   let copy: string
@@ -41,7 +48,8 @@ describe.skipIf(registry === undefined)('a release', { timeout: TIMEOUT_MS }, ()
     const [program, ...first] = withPnpm()
     const { stdout } = await promisify(execFile)(program, [...first, process.execPath, CHANGESET, ...words], {
       cwd: copy,
-      env: { ...environment, ...settings },
+      // A tag has an author, and a new machine none to offer.
+      env: { ...environment, ...AUTHOR, ...settings },
     })
     return stdout
   }
