@@ -1,7 +1,8 @@
 import { type SignedTestRequest, signTestWebhook } from '@triggers/client'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { freePort } from '../../packages/client/test/free-port.ts'
 import { GO_BUILD_TIMEOUT_MS, LANGUAGES } from './testing/languages.ts'
-import { freePort, type Running, start } from './testing/processes.ts'
+import { type Running, start } from './testing/processes.ts'
 
 const SECRET = 'whsec_BwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAhIiMkJSY='
 // As a producer wrote it: parsed and serialised again, it would be another text.

@@ -13,7 +13,7 @@ import { refuseForeignHost } from './middleware/local-host.ts'
 import { setRequestContext } from './middleware/request-context.ts'
 import { openApiDocument } from './openapi.ts'
 import { MAX_BODY_BYTES } from './request.ts'
-import { RouteTable } from './route-table.ts'
+import { paramsOf, RouteTable } from './route-table.ts'
 import { mountDocs } from './routes/docs/docs.ts'
 import { endpoints } from './routes/index.ts'
 
@@ -89,19 +89,12 @@ function unknownRoute(c: Context<AppEnv>, app: OpenAPIHono<AppEnv>): ApiError {
 
 /** The methods of all routes whose path this one is, the docs' too. */
 function methodsOf(app: OpenAPIHono<AppEnv>, path: string): string[] {
+  const steps = path.split('/')
   const methods = new Set<string>()
   for (const route of app.routes) {
-    if (!isPathOf(route.path, path)) continue
+    if (paramsOf(route.path.split('/'), steps) === undefined) continue
     methods.add(route.method)
     if (route.method === 'GET') methods.add('HEAD')
   }
   return [...methods]
-}
-
-function isPathOf(pattern: string, path: string): boolean {
-  const steps = path.split('/')
-  const wanted = pattern.split('/')
-  return (
-    steps.length === wanted.length && wanted.every((step, index) => (step.startsWith(':') ? steps[index] !== '' : steps[index] === step))
-  )
 }

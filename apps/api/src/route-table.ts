@@ -50,7 +50,7 @@ export class RouteTable<T> implements Router<T> {
 }
 
 /** The parameters as they stand in the path, still encoded; undefined when the path is another one. A parameter is never empty. */
-function paramsOf(pattern: readonly string[], steps: readonly string[]): Params | undefined {
+export function paramsOf(pattern: readonly string[], steps: readonly string[]): Params | undefined {
   if (pattern.length !== steps.length) return undefined
   const params: Params = {}
   for (const [index, step] of pattern.entries()) {

@@ -1,7 +1,6 @@
 /** Runs the API and the examples as processes of their own, which end with the test. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -82,15 +81,6 @@ export async function startApi(): Promise<Api> {
       if (status !== 201) throw new Error(`The event was not created: ${status}`)
     },
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('There is no port.')
-  return address.port
 }
 
 function withoutOurSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

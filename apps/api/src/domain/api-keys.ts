@@ -17,8 +17,6 @@ import { DEVELOPMENT_KEY_ID } from './key-ring.ts'
 import { refuseForeignScopes, refuseStronger } from './key-strength.ts'
 import { formatTime } from './time.ts'
 
-export type { ChangedBy } from './audit.ts'
-
 export type ApiKeyDeps = Pick<Deps, 'store' | 'vault' | 'keys' | 'clock'> & {
   config: Pick<Config, 'rateLimitPerMinute'> & Partial<Pick<Config, 'authMode'>>
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ApiError } from '../errors.ts'
 import { type Principal, SCOPES } from '../ports.ts'
+import { principalWith } from '../testing/principal.ts'
 import { sharedApp } from '../testing/test-app.ts'
 import type { NewApiKey } from './api-key-fields.ts'
 import { createApiKey, replaceSigningSecret, revokeApiKey, rotateApiKey, updateApiKey } from './api-keys.ts'
@@ -22,19 +23,7 @@ const TIGHT: NewApiKey = {
 }
 
 const callerWith = (restrictions: Partial<Principal>): ChangedBy => ({
-  principal: {
-    workspaceId: WORKSPACE,
-    keyId: 'key_caller',
-    name: 'The caller',
-    scopes: SCOPES,
-    rateLimitPerMinute: 0,
-    allowedIps: [],
-    requireSignature: false,
-    signingSecrets: [],
-    expiresAtUs: null,
-    isDevelopment: false,
-    ...restrictions,
-  },
+  principal: principalWith({ workspaceId: WORKSPACE, keyId: 'key_caller', ...restrictions }),
   ip: '10.1.1.1',
   requestId: 'test',
 })

@@ -32,3 +32,8 @@ export function parseTime(text: string, round: 'up' | 'down'): number | undefine
   // Nothing is older than the epoch, and times before it can be beyond the numbers that are exact.
   return Math.max(us, 0)
 }
+
+/** Whole seconds until then, begun ones counted: what `Retry-After` and its like say. */
+export function secondsUntil(us: number, nowUs: number): number {
+  return Math.max(0, Math.ceil((us - nowUs) / 1e6))
+}

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { AppEnv } from '../context.ts'
+import { secondsUntil } from '../domain/time.ts'
 import { ApiError } from '../errors.ts'
 import type { RateLimit } from '../ports.ts'
 
@@ -37,8 +38,4 @@ function settle(c: Context<AppEnv>, perMinute: number, { allowed, remaining, ful
     },
     headers: { 'retry-after': String(seconds) },
   })
-}
-
-function secondsUntil(us: number, nowUs: number): number {
-  return Math.max(0, Math.ceil((us - nowUs) / 1e6))
 }

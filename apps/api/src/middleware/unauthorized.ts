@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { AppEnv } from '../context.ts'
+import { secondsUntil } from '../domain/time.ts'
 import { ApiError } from '../errors.ts'
 
 /**
@@ -13,7 +14,7 @@ export function unauthorized(c: Context<AppEnv>, reason: string, message: string
   if (beyond === undefined) {
     return new ApiError('UNAUTHORIZED', message, { details: { reason, suggestion }, headers: { 'www-authenticate': 'Bearer' } })
   }
-  const seconds = Math.max(1, Math.ceil((beyond.retryAtUs - clock.nowUs()) / 1e6))
+  const seconds = Math.max(1, secondsUntil(beyond.retryAtUs, clock.nowUs()))
   return new ApiError('RATE_LIMIT_EXCEEDED', 'Too many failed authentications came from this address.', {
     details: { retry_after_seconds: seconds, suggestion: 'Correct the key or the signature. A valid key is accepted meanwhile.' },
     headers: { 'retry-after': String(seconds) },

@@ -1,19 +1,25 @@
 import type { Context } from 'hono'
 import { type AppEnv, requestHeader } from '../context.ts'
-import { verifyRequestSignature } from '../domain/request-signing.ts'
+import { hasSignatureHeaders, type SignatureHeaders, verifyRequestSignature } from '../domain/request-signing.ts'
 import { readBody } from '../request.ts'
 import { unauthorized } from './unauthorized.ts'
 
 /** Twice the window in which a signature is valid, whose ends count, so that none outlives its memory. */
 const REMEMBERED_US = 601e6
-const HEADERS = ['x-signature-version', 'x-signature-timestamp', 'x-signature'] as const
-
 /** Writes that a replay would repeat with effect: they are accepted once per signature. */
 const ONCE_ONLY = /^\/v1\/(?:api-keys|webhooks)(?:\/|$)/
 
 /** Whether the request is signed, or has to be. */
 export function mustBeSigned(c: Context<AppEnv>): boolean {
-  return c.get('principal').requireSignature || HEADERS.some((name) => requestHeader(c, name) !== undefined)
+  return c.get('principal').requireSignature || hasSignatureHeaders(signatureHeaders(c))
+}
+
+function signatureHeaders(c: Context<AppEnv>): SignatureHeaders {
+  return {
+    version: requestHeader(c, 'x-signature-version'),
+    timestamp: requestHeader(c, 'x-signature-timestamp'),
+    signature: requestHeader(c, 'x-signature'),
+  }
 }
 
 /**
@@ -21,12 +27,11 @@ export function mustBeSigned(c: Context<AppEnv>): boolean {
  * @throws ApiError UNAUTHORIZED with the reason in its details; PAYLOAD_TOO_LARGE while the body is read
  */
 export async function verifySignature(c: Context<AppEnv>): Promise<void> {
-  const [version, timestamp, signature] = HEADERS.map((name) => requestHeader(c, name))
   const body = await readBody(c)
   const nowUs = c.get('deps').clock.nowUs()
   const { signingSecrets } = c.get('principal')
   const secrets = signingSecrets.filter(({ expiresAtUs }) => expiresAtUs === null || expiresAtUs > nowUs).map(({ secret }) => secret)
-  const failure = verifyRequestSignature({ method: c.req.method, target: targetOf(c), body, version, timestamp, signature, secrets, nowUs })
+  const failure = verifyRequestSignature({ method: c.req.method, target: targetOf(c), body, ...signatureHeaders(c), secrets, nowUs })
   if (failure !== undefined) throw unauthorized(c, failure.reason, failure.message, failure.suggestion)
 }
 

@@ -4,6 +4,18 @@ import type { TestAnswer, TestApp } from './test-app.ts'
 
 export const INPUT = { source: 'shop', event_type: 'order.paid', payload: { total: 12 } }
 
+/** An id of the right form that names no event. */
+export const UNKNOWN_ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
+
+/** What bulk calls refuse in place of 1 to 25 ids. */
+export const WRONG_ID_LISTS: [name: string, eventIds: unknown][] = [
+  ['none', []],
+  ['26', Array.from({ length: 26 }, () => UNKNOWN_ID)],
+  ['null', null],
+  ['text', UNKNOWN_ID],
+  ['nothing', undefined],
+]
+
 export interface Created {
   event_id: string
   created_at: string

@@ -1,8 +1,9 @@
 import type { Endpoint } from '../endpoint.ts'
+import { UNKNOWN_ID } from './events.ts'
 
 /** Ids of the right form that name nothing. */
 export const UNKNOWN_IDS: Record<string, string> = {
-  event_id: '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e',
+  event_id: UNKNOWN_ID,
   key_id: 'key_01932d5e7c1a7b449d0a5f3e2b1c4d6e',
 }
 

@@ -11,6 +11,7 @@ import { openVault } from '../domain/vault.ts'
 import { type Authentication, type KeyRing, type Principal, SCOPES, type Scope, type Store } from '../ports.ts'
 import { checkAnswer } from './check-answer.ts'
 import { FakeClock } from './fake-clock.ts'
+import { principalWith } from './principal.ts'
 
 export interface TestApp {
   deps: Deps
@@ -114,19 +115,7 @@ class TestKeys implements KeyRing {
 
   add(scopes: readonly Scope[], workspaceId: string, restrictions: Restrictions = {}): string {
     const secret = `test-${this.#keys.size + 1}-${randomUUID()}`
-    const principal: Principal = {
-      workspaceId,
-      scopes,
-      keyId: `key_test_${this.#keys.size + 1}`,
-      name: 'A test key',
-      rateLimitPerMinute: 0,
-      allowedIps: [],
-      requireSignature: false,
-      signingSecrets: [],
-      expiresAtUs: null,
-      isDevelopment: false,
-      ...restrictions,
-    }
+    const principal = principalWith({ workspaceId, scopes, keyId: `key_test_${this.#keys.size + 1}`, ...restrictions })
     this.#keys.set(secret, { outcome: 'known', principal })
     return secret
   }

@@ -1,9 +1,9 @@
 /** A registry of npm packages on this machine: what is published to it goes nowhere else. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
+import { freePort } from '../free-port.ts'
 import { PACKAGE, temporaryFolder } from './packed.ts'
 
 const VERSION = '6.10.4'
@@ -105,15 +105,6 @@ web:
   enable: false
 log: { type: stdout, format: pretty, level: warn }
 `
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (typeof address !== 'object' || address === null) throw new Error('There is no port.')
-  return address.port
 }
 
 async function untilItAnswers(child: ChildProcess, url: string): Promise<void> {

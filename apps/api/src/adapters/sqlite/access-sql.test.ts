@@ -1,18 +1,6 @@
-import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
+import { planOf } from '../../testing/query-plan.ts'
 import { ACCESS_READS, ACCESS_WRITES } from './access-sql.ts'
-import { migrate } from './schema.ts'
-
-const db = new DatabaseSync(':memory:')
-migrate(db)
-
-function planOf(sql: string): string {
-  return db
-    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
-    .all()
-    .map((row) => String(row['detail']))
-    .join('\n')
-}
 
 // The few data keys are read whole.
 const { dataKeys, ...reads } = ACCESS_READS

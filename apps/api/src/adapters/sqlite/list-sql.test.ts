@@ -1,19 +1,7 @@
-import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
 import type { EventFilter } from '../../ports.ts'
+import { db, planOf } from '../../testing/query-plan.ts'
 import { listConditions, rowSql, walkSql } from './list-sql.ts'
-import { migrate } from './schema.ts'
-
-const db = new DatabaseSync(':memory:')
-migrate(db)
-
-function planOf(sql: string): string {
-  return db
-    .prepare(`EXPLAIN QUERY PLAN ${sql}`)
-    .all()
-    .map((row) => String(row['detail']))
-    .join('\n')
-}
 
 const filters: [EventFilter, index: RegExp][] = [
   [{}, /INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
