@@ -269,12 +269,12 @@ func batchError[T any](results []BatchResult[T]) error {
 	return failure
 }
 
-// encodeItem gives the item its idempotency key, which all tries of its request carry.
 func encodeItem(item EventParams) ([]byte, error) {
-	if item.Metadata.IdempotencyKey == nil {
-		item.Metadata.IdempotencyKey = Ptr(newUUID())
+	event, err := item.onWire("")
+	if err != nil {
+		return nil, err
 	}
-	text, err := encodeJSON(item)
+	text, err := encodeJSON(event)
 	if err == nil && !utf8.Valid(text) {
 		// The server would refuse the whole request for it.
 		err = errors.New("it is not UTF-8")

@@ -300,13 +300,14 @@ func TestWhatIsSentIsWhatWasGiven(t *testing.T) {
 	url, requests := faultyServer(t, answer(201, `{}`))
 	client := newTestClient(t, url)
 	payload := `{"z":1,"a":"<&>\u2028\ud800 é","big":12345678901234567890.10,"n":1e400}`
-	_, err := client.Events.Create(context.Background(), EventParams{
+	event := EventParams{
 		Source: "s", EventType: "t", Payload: json.RawMessage(payload),
 		Metadata: MetadataParams{
 			CorrelationID: Ptr("c"), Priority: Ptr(PriorityHigh), IdempotencyKey: Ptr("k"),
 			Extra: map[string]any{"count": 3, "ok": true, "region": "<eu>", "number": json.Number("1.50")},
 		},
-	})
+	}
+	_, err := client.Events.Create(context.Background(), event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,8 +316,17 @@ func TestWhatIsSentIsWhatWasGiven(t *testing.T) {
 	if got := requests()[0].body; got != want {
 		t.Errorf("sent %s\nwant %s", got, want)
 	}
-	_, err = client.Events.Create(context.Background(), EventParams{Metadata: MetadataParams{Extra: map[string]any{"priority": "high"}}})
-	if err == nil || len(requests()) != 1 {
+	if item, err := encodeItem(event); err != nil || string(item) != want {
+		t.Errorf("sends the item %s, %v\nwant %s", item, err, want)
+	}
+	if text, err := encodeJSON(event); err != nil || string(text) != want {
+		t.Errorf("encodes as %s, %v\nwant %s", text, err, want)
+	}
+	clash := EventParams{Metadata: MetadataParams{Extra: map[string]any{"priority": "high"}}}
+	_, err = client.Events.Create(context.Background(), clash)
+	_, bulkError := client.Events.CreateMany(context.Background(), []EventParams{clash})
+	_, encodeError := json.Marshal(clash)
+	if err == nil || bulkError == nil || encodeError == nil || len(requests()) != 1 {
 		t.Error("took an extra key that has a field of its own")
 	}
 	_, err = client.Events.Create(context.Background(), EventParams{Payload: func() {}})

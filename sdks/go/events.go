@@ -135,17 +135,11 @@ func (s *EventsService) Create(ctx context.Context, params EventParams, options 
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case settings.idempotencyKey != "":
-		params.Metadata.IdempotencyKey = &settings.idempotencyKey
-	case params.Metadata.IdempotencyKey == nil:
-		params.Metadata.IdempotencyKey = Ptr(newUUID())
-	}
-	var created EventCreated
-	body, err := params.onWire()
+	body, err := params.onWire(settings.idempotencyKey)
 	if err != nil {
 		return nil, err
 	}
+	var created EventCreated
 	spec := requestSpec{method: http.MethodPost, path: "/v1/events", body: body, retry: retryIdempotentWrite}
 	if _, err := s.client.doWith(ctx, settings, spec, &created); err != nil {
 		return nil, err
@@ -239,8 +233,7 @@ type bulkAcknowledged struct {
 
 // MarshalJSON writes the named keys and Extra side by side.
 func (m Metadata) MarshalJSON() ([]byte, error) {
-	type named Metadata
-	return encodeWithExtra(named(m), m.Extra)
+	return MetadataParams{m.CorrelationID, &m.Priority, m.IdempotencyKey, m.Extra}.MarshalJSON()
 }
 
 // UnmarshalJSON reads the named keys, and all others into Extra.
@@ -253,8 +246,11 @@ func (m *Metadata) UnmarshalJSON(text []byte) error {
 
 // MarshalJSON writes the named keys and Extra side by side.
 func (m MetadataParams) MarshalJSON() ([]byte, error) {
-	type named MetadataParams
-	return encodeWithExtra(named(m), m.Extra)
+	fields, err := m.fields()
+	if err != nil {
+		return nil, err
+	}
+	return encodeJSON(fields)
 }
 
 // UnmarshalJSON reads the named keys, and all others into Extra.
@@ -267,22 +263,25 @@ func (m *MetadataParams) UnmarshalJSON(text []byte) error {
 
 var namedMetadata = []string{"correlation_id", "priority", "idempotency_key"}
 
-func encodeWithExtra(named any, extra map[string]any) ([]byte, error) {
-	text, err := encodeJSON(named)
-	if err != nil || len(extra) == 0 {
-		return text, err
-	}
+// fields has the named keys and Extra side by side.
+func (m MetadataParams) fields() (map[string]any, error) {
 	for _, name := range namedMetadata {
-		if _, given := extra[name]; given {
+		if _, given := m.Extra[name]; given {
 			return nil, fmt.Errorf("metadata: %s has a field of its own, and is none of the extra keys", name)
 		}
 	}
-	fields := map[string]any{}
-	if err := unmarshalNumbers(text, &fields); err != nil {
-		return nil, err
+	fields := make(map[string]any, len(m.Extra)+len(namedMetadata))
+	maps.Copy(fields, m.Extra)
+	if m.CorrelationID != nil {
+		fields["correlation_id"] = m.CorrelationID
 	}
-	maps.Copy(fields, extra)
-	return encodeJSON(fields)
+	if m.Priority != nil {
+		fields["priority"] = m.Priority
+	}
+	if m.IdempotencyKey != nil {
+		fields["idempotency_key"] = m.IdempotencyKey
+	}
+	return fields, nil
 }
 
 func decodeWithExtra(text []byte, named any) (map[string]any, error) {
@@ -307,27 +306,17 @@ type eventOnWire struct {
 	Source    string         `json:"source"`
 	EventType string         `json:"event_type"`
 	Payload   any            `json:"payload"`
-	Metadata  map[string]any `json:"metadata,omitempty"`
+	Metadata  map[string]any `json:"metadata"`
 }
 
-func (p EventParams) onWire() (eventOnWire, error) {
-	metadata := make(map[string]any, len(p.Metadata.Extra)+3)
-	for name, value := range p.Metadata.Extra {
-		metadata[name] = value
+// onWire is the event as all tries send it. Its idempotency key is the given one, else its metadata's, else a new one.
+func (p EventParams) onWire(idempotencyKey string) (eventOnWire, error) {
+	switch {
+	case idempotencyKey != "":
+		p.Metadata.IdempotencyKey = &idempotencyKey
+	case p.Metadata.IdempotencyKey == nil:
+		p.Metadata.IdempotencyKey = Ptr(newUUID())
 	}
-	for _, name := range namedMetadata {
-		if _, given := p.Metadata.Extra[name]; given {
-			return eventOnWire{}, fmt.Errorf("metadata: %s has a field of its own, and is none of the extra keys", name)
-		}
-	}
-	if p.Metadata.CorrelationID != nil {
-		metadata["correlation_id"] = *p.Metadata.CorrelationID
-	}
-	if p.Metadata.Priority != nil {
-		metadata["priority"] = *p.Metadata.Priority
-	}
-	if p.Metadata.IdempotencyKey != nil {
-		metadata["idempotency_key"] = *p.Metadata.IdempotencyKey
-	}
-	return eventOnWire{p.Source, p.EventType, p.Payload, metadata}, nil
+	metadata, err := p.Metadata.fields()
+	return eventOnWire{p.Source, p.EventType, p.Payload, metadata}, err
 }

@@ -17,12 +17,12 @@ import (
 type retryClass int
 
 const (
+	// retryNotDone: other writes, again only when nothing was done for sure. It is the zero value, as the careful one.
+	retryNotDone retryClass = iota
 	// retryAlways: reads, acks and deletes, which doing twice is like doing once.
-	retryAlways retryClass = iota
+	retryAlways
 	// retryIdempotentWrite: creates, whose events each carry an idempotency key.
 	retryIdempotentWrite
-	// retryNotDone: other writes, again only when nothing was done for sure.
-	retryNotDone
 )
 
 const (

@@ -18,7 +18,7 @@ import (
 
 const someEventID = "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e"
 
-// The calls of the three retry classes.
+// A call of each retry class, and one whose spec names none.
 var (
 	read = func(ctx context.Context, c *Client) error {
 		_, err := c.Events.Get(ctx, someEventID)
@@ -30,6 +30,10 @@ var (
 	}
 	createKey = func(ctx context.Context, c *Client) error {
 		_, err := c.APIKeys.Create(ctx, APIKeyParams{Name: "n", Scopes: []Scope{ScopeEventsRead}})
+		return err
+	}
+	unclassed = func(ctx context.Context, c *Client) error {
+		_, err := c.do(ctx, requestSpec{method: http.MethodPost, path: "/v1/new"}, &struct{}{})
 		return err
 	}
 )
@@ -44,7 +48,10 @@ func cutOff(w http.ResponseWriter, _ *http.Request) {
 }
 
 func TestFailuresThatAreTriedAgain(t *testing.T) {
-	calls := map[string]func(context.Context, *Client) error{"read": read, "create": create, "other write": createKey}
+	calls := map[string]struct {
+		call    func(context.Context, *Client) error
+		careful bool
+	}{"read": {read, false}, "create": {create, false}, "other write": {createKey, true}, "call of no class": {unclassed, true}}
 	failures := map[string]struct {
 		handler http.HandlerFunc
 		// Whether it leaves open if the server did something.
@@ -61,7 +68,7 @@ func TestFailuresThatAreTriedAgain(t *testing.T) {
 		"a cut off answer":   {cutOff, true},
 		"no answer in time":  {slow, true},
 	}
-	for callName, call := range calls {
+	for callName, tested := range calls {
 		for name, failure := range failures {
 			t.Run(callName+" after "+name, func(t *testing.T) {
 				url, requests := faultyServer(t, failure.handler, answer(200, `{"event_id":"e","key_id":"k"}`))
@@ -71,8 +78,8 @@ func TestFailuresThatAreTriedAgain(t *testing.T) {
 				}
 				client := newTestClient(t, url, options...)
 				withoutWaits(client)
-				err := call(context.Background(), client)
-				retried := callName != "other write" || !failure.open
+				err := tested.call(context.Background(), client)
+				retried := !tested.careful || !failure.open
 				if retried && (err != nil || len(requests()) != 2) {
 					t.Errorf("%d requests, %v; want a second one and success", len(requests()), err)
 				}
