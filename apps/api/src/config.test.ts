@@ -98,3 +98,34 @@ describe('the configuration', () => {
     if (name === 'ENCRYPTION_KEY') expect(parse).not.toThrow(new RegExp(value.replace(/^main:/, '').slice(0, 12)))
   })
 })
+
+describe('the configuration of webhooks', () => {
+  it('allows http on the own machine alone', () => {
+    expect(parseConfig({}).webhooks).toEqual({ allowedCidrs: [], allowHttp: true, proxyUrl: undefined, timeoutMs: 20_000 })
+    expect(parseConfig({ AUTH_MODE: 'keys', ENCRYPTION_KEY }).webhooks.allowHttp).toBe(false)
+  })
+
+  it('reads what is set', () => {
+    const environment = {
+      WEBHOOK_ALLOWED_CIDRS: '10.0.0.0/8, fd00::/8',
+      WEBHOOK_ALLOW_HTTP: 'false',
+      WEBHOOK_PROXY_URL: 'http://proxy.internal:3128',
+      WEBHOOK_TIMEOUT_MS: '5000',
+    }
+    expect(parseConfig(environment).webhooks).toEqual({
+      allowedCidrs: ['10.0.0.0/8', 'fd00::/8'],
+      allowHttp: false,
+      proxyUrl: 'http://proxy.internal:3128',
+      timeoutMs: 5000,
+    })
+  })
+
+  it.each([
+    ['WEBHOOK_ALLOWED_CIDRS', 'intranet'],
+    ['WEBHOOK_ALLOW_HTTP', 'perhaps'],
+    ['WEBHOOK_PROXY_URL', 'socks5://proxy.internal'],
+    ['WEBHOOK_TIMEOUT_MS', '0'],
+  ])('refuses %s=%s, naming it', (name, value) => {
+    expect(() => parseConfig({ [name]: value })).toThrow(new RegExp(`^Wrong configuration. ${name}[:.].*\\.$`))
+  })
+})

@@ -16,6 +16,10 @@ const list = z
       .filter((value) => value !== ''),
   )
 
+const ranges = list.pipe(
+  z.array(z.string().refine((text) => parseRange(text) !== undefined, 'must be addresses or CIDR ranges, such as 10.0.0.0/8')),
+)
+
 /** The most that a key may be given, too. */
 export const MAX_RATE_PER_MINUTE = 1_000_000_000
 
@@ -42,9 +46,7 @@ const Environment = z.object({
     })
     .optional(),
   RATE_LIMIT_PER_MINUTE: wholeNumber(0, MAX_RATE_PER_MINUTE).default(1000),
-  TRUSTED_PROXIES: list.pipe(
-    z.array(z.string().refine((text) => parseRange(text) !== undefined, 'must be addresses or CIDR ranges, such as 10.0.0.0/8')),
-  ),
+  TRUSTED_PROXIES: ranges,
   EVENT_TTL_DAYS: z.coerce
     .number()
     .min(1 / 1440)
@@ -61,6 +63,12 @@ const Environment = z.object({
   HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
   REQUEST_TIMEOUT_MS: milliseconds.default(30_000),
   SHUTDOWN_TIMEOUT_MS: milliseconds.default(10_000),
+  WEBHOOK_ALLOWED_CIDRS: ranges,
+  WEBHOOK_ALLOW_HTTP: z.stringbool().optional(),
+  WEBHOOK_PROXY_URL: z
+    .url({ protocol: /^https?$/, error: 'must be the URL of an HTTP proxy, such as http://proxy.internal:3128' })
+    .optional(),
+  WEBHOOK_TIMEOUT_MS: wholeNumber(100, 600_000).default(20_000),
 })
 
 function wholeNumber(least: number, most: number) {
@@ -119,5 +127,13 @@ export function parseConfig(environment: Record<string, string | undefined>) {
     headersTimeoutMs: settings.HEADERS_TIMEOUT_MS,
     requestTimeoutMs: settings.REQUEST_TIMEOUT_MS,
     shutdownTimeoutMs: settings.SHUTDOWN_TIMEOUT_MS,
+    webhooks: {
+      /** Addresses beside the public ones that deliveries may go to. */
+      allowedCidrs: settings.WEBHOOK_ALLOWED_CIDRS,
+      allowHttp: settings.WEBHOOK_ALLOW_HTTP ?? authMode === 'local',
+      proxyUrl: settings.WEBHOOK_PROXY_URL,
+      /** The longest that one attempt may take. */
+      timeoutMs: settings.WEBHOOK_TIMEOUT_MS,
+    },
   }
 }

@@ -1,6 +1,8 @@
+import type { DeliveryStore, OutboxStore, ReplayStore, WebhookStore } from './webhook-ports.ts'
+
 /**
- * What the domain needs from the world, and the records that cross the line. Both sides read this file; it imports
- * nothing. Times are whole microseconds since the Unix epoch (`…Us`), which a JavaScript number holds exactly until 2255.
+ * What the domain needs from the world, and the records that cross the line; `webhook-ports.ts` is its second half. Both sides read these
+ * files, which import each other alone. Times are whole microseconds since the Unix epoch (`…Us`), which a JavaScript number holds exactly until 2255.
  */
 
 export const PRIORITIES = ['low', 'normal', 'high'] as const
@@ -123,7 +125,7 @@ export interface NewAuditEntry {
   workspaceId: string | null
   /** `api_key.rotated`: what was changed, and how. */
   action: string
-  actor: { type: 'api_key' | 'operator'; keyId: string | null }
+  actor: { type: 'api_key' | 'operator' | 'server'; keyId: string | null }
   target: { type: string; id: string }
   /** Never a secret, a hash or a sealed secret. */
   changes: Readonly<Record<string, { from: unknown; to: unknown }>>
@@ -199,7 +201,7 @@ export interface AccessStore {
 }
 
 /** Every method rejects with `StoreUnavailableError`, and nothing else, when the storage cannot do its work now. */
-export interface Store extends EventStore, AccessStore {
+export interface Store extends EventStore, AccessStore, WebhookStore, OutboxStore, DeliveryStore, ReplayStore {
   /** Removes at most `limit` expired rows of each kind; true when there may be more. */
   sweep(limit: number): Promise<boolean>
   /** Finishes what was asked, then releases everything. */

@@ -60,14 +60,15 @@ function print({ print }: CommandContext, change: MasterKeyChange, next: string)
     {
       encryption_key_id: masterKeyId,
       changed,
-      resealed_api_keys: resealed,
+      resealed_api_keys: resealed.apiKeys,
+      resealed_webhooks: resealed.webhooks,
       rewrapped_data_keys: rewrapped,
       removed_data_keys: removed,
       next,
     },
     [
       changed
-        ? `Everything is encrypted with the key ${masterKeyId}: ${resealed} API keys with signing secrets and ${rewrapped} data keys were changed.`
+        ? `Everything is encrypted with the key ${masterKeyId}: ${resealed.apiKeys} API keys with signing secrets, ${resealed.webhooks} webhooks and ${rewrapped} data keys were changed.`
         : `Everything is encrypted with the key ${masterKeyId} already.`,
       next,
     ],

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { ApiKeyRecord, Store } from '../ports.ts'
+import { dyingStore } from '../testing/dying-store.ts'
 import { temporaryStore } from '../testing/temporary-store.ts'
 import { changeMasterKey } from './change-master-key.ts'
 import { type MasterKey, openVault, type Vault } from './vault.ts'
@@ -71,26 +72,6 @@ async function expectWhole(store: Store, masterKeys: readonly MasterKey[], keys:
   }
 }
 
-const WRITES: ReadonlySet<string | symbol> = new Set(['saveApiKey', 'dataKey', 'replaceDataKey', 'appendAuditEntry', 'createWorkspace'])
-
-/** The store, in which the process dies instead of its n-th write, or right behind it. */
-function dyingStore(store: Store, writes: number, when: 'before' | 'after'): Store {
-  let left = writes
-  return new Proxy(store, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(target, name)
-      if (typeof member !== 'function') return member
-      return async (...values: unknown[]) => {
-        const isLast = WRITES.has(name) && --left === 0
-        if (left < 0 || (isLast && when === 'before')) throw new Error('The process died.')
-        const result: unknown = await Reflect.apply(member, target, values)
-        if (isLast) throw new Error('The process died.')
-        return result
-      }
-    },
-  })
-}
-
 const auditIds = async (store: Store) =>
   (await store.listAuditEntries({ workspaceId: null, action: 'encryption_key.changed', limit: 100 })).entries.map(({ target }) => target.id)
 
@@ -100,7 +81,7 @@ describe('changing the master key', () => {
     const before = await openVault(store, [OLD])
     const keys = await saveKeys(store, before)
     const result = await changeMasterKey(store, [NEW, OLD], BY)
-    expect(result).toEqual({ masterKeyId: 'new', changed: true, resealed: 3, rewrapped: 3, removed: 0 })
+    expect(result).toEqual({ masterKeyId: 'new', changed: true, resealed: { apiKeys: 3, webhooks: 0 }, rewrapped: 3, removed: 0 })
     await expectWhole(store, [NEW], keys)
     expect((await openVault(store, [NEW])).cursorKey).toEqual(before.cursorKey)
     await expect(openVault(store, [OLD])).rejects.toThrow('no key named new')
@@ -140,7 +121,12 @@ describe('changing the master key', () => {
     const dataKeys = await store.listDataKeys()
     const apiKeys = await store.listApiKeys({ limit: 10 })
     for (const masterKeys of [[NEW, OLD], [NEW]]) {
-      expect(await changeMasterKey(store, masterKeys, BY)).toMatchObject({ changed: false, resealed: 0, rewrapped: 0, removed: 0 })
+      expect(await changeMasterKey(store, masterKeys, BY)).toMatchObject({
+        changed: false,
+        resealed: { apiKeys: 0, webhooks: 0 },
+        rewrapped: 0,
+        removed: 0,
+      })
     }
     expect(await store.listDataKeys()).toEqual(dataKeys)
     expect(await store.listApiKeys({ limit: 10 })).toEqual(apiKeys)
@@ -163,7 +149,7 @@ describe('changing the master key', () => {
     const late = await saveKey(store, server, { name: 'late', workspaceId: 'a', secrets: ['late'] }, [sealed])
     await expectWhole(store, [NEW], [late])
     const third = masterKey('third')
-    expect(await changeMasterKey(store, [third, NEW], BY)).toMatchObject({ changed: true, resealed: 1, removed: 1 })
+    expect(await changeMasterKey(store, [third, NEW], BY)).toMatchObject({ changed: true, resealed: { apiKeys: 1 }, removed: 1 })
     expect((await store.listDataKeys()).map(({ name }) => name)).toEqual(['api-key-hash', 'cursor', 'secrets:2', 'secrets:3'])
     await expectWhole(store, [third], [late])
   })
@@ -202,7 +188,7 @@ describe('changing the master key', () => {
         }
       },
     })
-    expect(await changeMasterKey(busy, [NEW, OLD], BY)).toMatchObject({ resealed: 1 })
+    expect(await changeMasterKey(busy, [NEW, OLD], BY)).toMatchObject({ resealed: { apiKeys: 1 } })
     await expectWhole(store, [NEW], [{ ...key, secrets: ['changed 3'] }])
   })
 
@@ -213,7 +199,7 @@ describe('changing the master key', () => {
     for (let index = 0; index < 230; index++) {
       keys.push(await saveKey(store, vault, { name: `k${index}`, workspaceId: `w${index % 3}`, secrets: [`sign-${index}`] }))
     }
-    expect(await changeMasterKey(store, [NEW, OLD], BY)).toMatchObject({ resealed: 230 })
+    expect(await changeMasterKey(store, [NEW, OLD], BY)).toMatchObject({ resealed: { apiKeys: 230 } })
     await expectWhole(store, [NEW], keys)
   })
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { AccessStore, StoredApiKey } from '../ports.ts'
+import type { AccessStore, SealedSecret, StoredApiKey } from '../ports.ts'
+import type { StoredWebhook, WebhookStore } from '../webhook-ports.ts'
 import { auditEntry, type ChangedBy } from './audit.ts'
 import { type MasterKey, openVault, unwrapDataKey, type Vault, wrapDataKey } from './vault.ts'
 
@@ -12,8 +13,8 @@ export interface MasterKeyChange {
   masterKeyId: string
   /** False when everything was under the master key already. */
   changed: boolean
-  /** API keys whose signing secrets were sealed anew. */
-  resealed: number
+  /** What has secrets that were sealed anew: API keys with signing secrets, and webhooks. */
+  resealed: { apiKeys: number; webhooks: number }
   /** Data keys that were wrapped anew. */
   rewrapped: number
   /** Data keys that nothing is sealed under any more. */
@@ -30,18 +31,28 @@ export interface MasterKeyChange {
  * @throws Error in words for the operator when a master key is missing
  * @throws StoreUnavailableError
  */
-export async function changeMasterKey(store: AccessStore, masterKeys: readonly MasterKey[], by: ChangedBy): Promise<MasterKeyChange> {
+export async function changeMasterKey(
+  store: AccessStore & WebhookStore,
+  masterKeys: readonly MasterKey[],
+  by: ChangedBy,
+): Promise<MasterKeyChange> {
   const [master] = masterKeys
   if (master === undefined) throw new Error('There is no encryption key to change to.')
   // Makes what a store that was never opened lacks, and says so when a master key is missing.
   await openVault(store, masterKeys)
-  const result: MasterKeyChange = { masterKeyId: master.id, changed: false, resealed: 0, rewrapped: 0, removed: 0 }
+  const result: MasterKeyChange = {
+    masterKeyId: master.id,
+    changed: false,
+    resealed: { apiKeys: 0, webhooks: 0 },
+    rewrapped: 0,
+    removed: 0,
+  }
   const dataKeys = await store.listDataKeys()
   if (dataKeys.some(({ name, key }) => !isWrappedBy(master, name, key))) {
     result.changed = true
     const newest = await makeSecretsKey(store, master, dataKeys)
     const vault = await openVault(store, masterKeys)
-    result.resealed = await resealApiKeys(store, vault)
+    result.resealed = { apiKeys: await resealApiKeys(store, vault), webhooks: await resealWebhooks(store, vault) }
     // The one before the newest stays: a server may be sealing under it this moment.
     result.removed = await removeSecretsKeys(store, newest - 1)
     result.rewrapped = await rewrapDataKeys(store, masterKeys, master)
@@ -95,10 +106,7 @@ async function resealApiKey(store: AccessStore, vault: Vault, listed: StoredApiK
   let apiKey: StoredApiKey | undefined = listed
   while (apiKey !== undefined && apiKey.signingSecrets.length > 0) {
     const { keyId } = apiKey
-    const signingSecrets = []
-    for (const { sealed, expiresAtUs } of apiKey.signingSecrets) {
-      signingSecrets.push({ sealed: await vault.seal(await vault.open(sealed, keyId), keyId), expiresAtUs })
-    }
+    const signingSecrets = await resealSecrets(vault, apiKey.signingSecrets, keyId)
     const { lastUsedAtUs: _, ...record } = apiKey
     const result = await store.saveApiKey({ ...record, signingSecrets }, null)
     if (result === 'saved') return true
@@ -107,6 +115,44 @@ async function resealApiKey(store: AccessStore, vault: Vault, listed: StoredApiK
     apiKey = await store.getApiKey(keyId)
   }
   return false
+}
+
+/** How many were sealed anew. Deleted ones have no secrets any more. */
+async function resealWebhooks(store: WebhookStore, vault: Vault): Promise<number> {
+  let resealed = 0
+  let after: string | undefined
+  do {
+    const page = await store.listWebhooks({ limit: PAGE, after })
+    for (const webhook of page.webhooks) {
+      if (await resealWebhook(store, vault, webhook)) resealed++
+    }
+    after = page.next ?? undefined
+  } while (after !== undefined)
+  return resealed
+}
+
+async function resealWebhook(store: WebhookStore, vault: Vault, listed: StoredWebhook): Promise<boolean> {
+  let webhook: StoredWebhook | undefined = listed
+  while (webhook !== undefined) {
+    const { webhookId } = webhook
+    const secrets = await resealSecrets(vault, webhook.secrets, webhookId)
+    const headers = webhook.headers && { ...webhook.headers, sealed: await reseal(vault, webhook.headers.sealed, webhookId) }
+    const { outcome } = await store.saveWebhook({ ...webhook, secrets, headers }, { audit: null })
+    if (outcome === 'saved') return true
+    // Somebody has changed it meanwhile: what they wrote is sealed anew instead.
+    webhook = await store.getWebhook(webhookId)
+  }
+  return false
+}
+
+async function resealSecrets(vault: Vault, secrets: readonly SealedSecret[], owner: string): Promise<SealedSecret[]> {
+  const resealed: SealedSecret[] = []
+  for (const { sealed, expiresAtUs } of secrets) resealed.push({ sealed: await reseal(vault, sealed, owner), expiresAtUs })
+  return resealed
+}
+
+async function reseal(vault: Vault, sealed: string, owner: string): Promise<string> {
+  return await vault.seal(await vault.open(sealed, owner), owner)
 }
 
 /** Removes the data keys for secrets from before that number; how many there were. */

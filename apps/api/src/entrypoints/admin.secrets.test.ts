@@ -25,6 +25,7 @@ describe('changing the encryption key', () => {
       encryption_key_id: 'next',
       changed: true,
       resealed_api_keys: 1,
+      resealed_webhooks: 0,
       rewrapped_data_keys: 3,
       removed_data_keys: 0,
       next: 'Now take old out of ENCRYPTION_KEY, and restart the servers. Backups made before need the old key.',

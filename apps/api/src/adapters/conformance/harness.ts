@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ApiKeyRecord, EventQuery, EventRecord, KeyVersion, NewAuditEntry, NewEvent, Store } from '../../ports.ts'
 import type { FakeClock } from '../../testing/fake-clock.ts'
+import type { NewDelivery, NewReplay, StoredWebhook, WebhookRecord } from '../../webhook-ports.ts'
 
 /** What an adapter hands to the suite. */
 export interface StoreHarness {
@@ -102,6 +103,76 @@ export function newAuditEntry(workspaceId: string | null, fields: Partial<NewAud
     changes: {},
     ip: null,
     requestId: null,
+    ...fields,
+  }
+}
+
+/** A UUID of version 7, with any time in it. */
+export function newUuid(): string {
+  const id = randomUUID()
+  return `${id.slice(0, 14)}7${id.slice(15)}`
+}
+
+/** A webhook that is not stored yet: active, for all events, in a workspace of its own by default. */
+export function newWebhook(fields: Partial<WebhookRecord> = {}): WebhookRecord {
+  return {
+    webhookId: newUuid(),
+    workspaceId: newWorkspace(),
+    url: 'https://receiver.example/hook',
+    events: ['*'],
+    description: null,
+    filter: null,
+    headers: null,
+    rateLimit: null,
+    retry: 'standard',
+    payloadFormat: 'event',
+    secrets: [{ sealed: 'sealed-1', expiresAtUs: null }],
+    isActive: true,
+    disabledAtUs: null,
+    disabledReason: null,
+    updatedAtUs: 1_763_700_000_000_000,
+    revision: 0,
+    ...fields,
+  }
+}
+
+/** Stores the webhook, or the change of it. */
+export async function savedWebhook(store: Store, record: WebhookRecord = newWebhook()): Promise<StoredWebhook> {
+  const result = await store.saveWebhook(record, { audit: null })
+  if (result.outcome !== 'saved') throw new Error(`The webhook was not saved: ${result.outcome}.`)
+  return result.webhook
+}
+
+/** A replay of all that the webhook missed, not stored yet. */
+export function newReplay({ webhookId, workspaceId }: WebhookRecord, fields: Partial<NewReplay> = {}): NewReplay {
+  return {
+    replayId: newUuid(),
+    webhookId,
+    workspaceId,
+    sinceUs: 1_763_700_000_000_000,
+    untilUs: 1_763_800_000_000_000,
+    filter: null,
+    selection: null,
+    rate: 50,
+    ...fields,
+  }
+}
+
+/** Stores live deliveries as fan-out does, with all events behind it. */
+export async function fanOut(store: Store, deliveries: readonly NewDelivery[]): Promise<void> {
+  const { stored: from, mark: to } = await store.readOutbox({ limit: 10_000, maxBytes: 1e9, interests: new Map() })
+  if (!(await store.fanOut({ from, to, deliveries }))) throw new Error('Another fan-out was faster.')
+}
+
+/** A live delivery of an event, not stored yet: due at once by any clock. */
+export function newDelivery({ webhookId }: Pick<WebhookRecord, 'webhookId'>, fields: Partial<NewDelivery> = {}): NewDelivery {
+  return {
+    webhookId,
+    eventId: newUuid(),
+    eventType: 'suite.ran',
+    dueAtUs: 1_763_700_000_000_000,
+    replayId: null,
+    ownEvent: null,
     ...fields,
   }
 }

@@ -2,14 +2,25 @@ import { describe } from 'vitest'
 import { ackAndDeleteSuite } from './ack-and-delete.ts'
 import { apiKeyListSuite } from './api-key-list.ts'
 import { apiKeySuite } from './api-keys.ts'
+import { attemptSuite } from './attempts.ts'
 import { auditSuite } from './audit.ts'
+import { claimSuite } from './claims.ts'
 import { createSuite } from './create.ts'
 import { dataKeySuite } from './data-keys.ts'
+import { deliverySuite } from './deliveries.ts'
+import { deliveryEndSuite } from './delivery-ends.ts'
+import { deliveryListSuite } from './delivery-list.ts'
 import type { StoreHarness } from './harness.ts'
 import { idempotencySuite } from './idempotency.ts'
 import { listSuite } from './list.ts'
 import { orderSuite } from './order.ts'
+import { outboxSuite } from './outbox.ts'
+import { paceSuite } from './paces.ts'
+import { replaySuite } from './replays.ts'
 import { signatureSuite } from './signatures.ts'
+import { webhookEffectSuite } from './webhook-effects.ts'
+import { webhookListSuite } from './webhook-list.ts'
+import { webhookSuite } from './webhooks.ts'
 import { workspaceSuite } from './workspaces.ts'
 
 /**
@@ -29,5 +40,16 @@ export function storeConformance(name: string, open: () => Promise<StoreHarness>
     auditSuite(open)
     signatureSuite(open)
     dataKeySuite(open)
+    webhookSuite(open)
+    webhookEffectSuite(open)
+    webhookListSuite(open)
+    replaySuite(open)
+    outboxSuite(open)
+    deliverySuite(open)
+    deliveryEndSuite(open)
+    claimSuite(open)
+    paceSuite(open)
+    attemptSuite(open)
+    deliveryListSuite(open)
   })
 }

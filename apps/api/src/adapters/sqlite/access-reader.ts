@@ -3,6 +3,7 @@ import type { StoredApiKey } from '../../ports.ts'
 import { auditEntryOf, storedApiKeyOf } from './access-row.ts'
 import { ACCESS_READS } from './access-sql.ts'
 import { prepareAll } from './database.ts'
+import { pageOf } from './page.ts'
 import type { AccessReaderCalls, CallOf, InputOf, OutputOf } from './protocol.ts'
 import type { Workspaces } from './workspaces.ts'
 
@@ -11,7 +12,7 @@ export function accessReader(db: DatabaseSync, workspaces: Workspaces): (call: C
   const sql = prepareAll(db, ACCESS_READS)
 
   function listWorkspaces({ limit, after = '' }: Input<'listWorkspaces'>): Output<'listWorkspaces'> {
-    const { rows, last } = page(sql.workspaces.all(after, limit + 1), limit)
+    const { rows, last } = pageOf(sql.workspaces.all(after, limit + 1), limit)
     return { workspaceIds: rows.map((row) => String(row['workspace_id'])), next: last && String(last['workspace_id']) }
   }
 
@@ -22,7 +23,7 @@ export function accessReader(db: DatabaseSync, workspaces: Workspaces): (call: C
       const workspace = workspaces.find(workspaceId)
       return workspace === undefined ? [] : sql.keysOfWorkspace.all(workspace, ...from, limit + 1)
     }
-    const { rows, last } = page(found(), limit)
+    const { rows, last } = pageOf(found(), limit)
     return { apiKeys: rows.map(storedApiKeyOf), next: last && `${last['created_us']}.${last['key_id']}` }
   }
 
@@ -37,7 +38,7 @@ export function accessReader(db: DatabaseSync, workspaces: Workspaces): (call: C
       action === undefined
         ? sql.entries.all(workspace, low, high, limit + 1)
         : sql.entriesOfAction.all(workspace, action, low, high, limit + 1)
-    const { rows, last } = page(found, limit)
+    const { rows, last } = pageOf(found, limit)
     return { entries: rows.map((row) => auditEntryOf(workspaceId, row)), next: last && String(last['seq']) }
   }
 
@@ -73,11 +74,6 @@ export function accessReader(db: DatabaseSync, workspaces: Workspaces): (call: C
 type Input<K extends keyof AccessReaderCalls> = InputOf<AccessReaderCalls, K>
 type Output<K extends keyof AccessReaderCalls> = OutputOf<AccessReaderCalls, K>
 type Row = Record<string, unknown>
-
-/** @param found one row more than the limit, where there is one: it shows that there is a next page */
-function page(found: Row[], limit: number): { rows: Row[]; last: Row | null } {
-  return { rows: found.slice(0, limit), last: found.length > limit ? (found[limit - 1] ?? null) : null }
-}
 
 function placeOf(after: string): [createdUs: number, keyId: string] {
   const dot = after.indexOf('.')

@@ -81,6 +81,8 @@ export function accessWriter(db: DatabaseSync, workspaces: Workspaces) {
           return call satisfies never
       }
     },
+    /** Within the transaction of the call that it goes with. */
+    appendAuditEntry,
     /** Removes at most `limit` expired signatures; true when there may be more. */
     sweep(nowUs: number, limit: number): boolean {
       return sql.sweepSignatures.run(nowUs, limit).changes === limit

@@ -1,7 +1,24 @@
 import type { AccessStore, AckResult, EventQuery, EventRecord, SaveResult } from '../../ports.ts'
+import type {
+  DeliveryQuery,
+  DeliveryRecord,
+  DeliveryStatus,
+  DeliveryStore,
+  Lane,
+  NewDelivery,
+  Outbox,
+  RecordResult,
+  ReplayRecord,
+  ReplayStatus,
+  ReplayStore,
+  WebhookStore,
+} from '../../webhook-ports.ts'
 import type { ApiKeyRow, AuditRow } from './access-row.ts'
+import type { OutcomeRow } from './delivery-row.ts'
 import type { EventAddress } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
+import type { ReplayRow } from './replay-row.ts'
+import type { WebhookRow } from './webhook-row.ts'
 
 /** What a thread needs to start. */
 export interface ThreadData {
@@ -26,7 +43,8 @@ type Addresses = { workspaceId: string; addresses: (EventAddress | null)[] }
 export type Written = [outcome: 'created' | 'replayed', seq: number, tail: string] | [outcome: 'key_reused']
 
 /** A call that the port's method of that name is passed on as. */
-type PortCall<Method extends keyof AccessStore> = Call<Parameters<AccessStore[Method]>[0], Awaited<ReturnType<AccessStore[Method]>>>
+type PortCall<Method extends keyof PortMethods> = Call<Parameters<PortMethods[Method]>[0], Awaited<ReturnType<PortMethods[Method]>>>
+type PortMethods = AccessStore & WebhookStore & DeliveryStore & ReplayStore
 
 export interface AccessWriterCalls {
   createWorkspace: Call<{ workspaceId: string; audit: AuditRow }, boolean>
@@ -38,7 +56,55 @@ export interface AccessWriterCalls {
   replaceDataKey: Call<{ name: string; expected: Uint8Array; key: Uint8Array | null }, boolean>
 }
 
-export interface WriterCalls extends AccessWriterCalls {
+/** A job as its receiver knows it; void when the job was received once more, or is gone. */
+export interface HeldJob {
+  id: number
+  receiveCount: number
+}
+
+export interface QueueWriterCalls {
+  enqueueJobs: Call<{ job: string; delayUs: number }[], null>
+  receiveJobs: Call<
+    { max: number; visibilityUs: number; maxReceives: number },
+    /** When the next job is visible: a moment gone by where there is more now, null where there is none at all. */
+    { jobs: (HeldJob & { job: string })[]; nextVisibleUs: number | null }
+  >
+  ackJobs: Call<HeldJob[], null>
+  delayJob: Call<{ held: HeldJob; job: string; delayUs: number }, null>
+  extendJob: Call<{ held: HeldJob; visibilityUs: number }, null>
+  /** As if they had not been received. */
+  putBackJobs: Call<HeldJob[], null>
+}
+
+export interface WebhookWriterCalls {
+  saveWebhook: Call<
+    {
+      webhook: WebhookRow
+      audit: AuditRow | null
+      ownDeliveries: readonly NewDelivery[]
+      maxPerWorkspace: number | null
+      alarmedAtUs: number | null
+    },
+    Awaited<ReturnType<WebhookStore['saveWebhook']>>
+  >
+  deleteWebhook: Call<{ webhookId: string; audit: AuditRow }, boolean>
+}
+
+export interface ReplayWriterCalls {
+  createReplay: Call<{ replay: ReplayRow; audit: AuditRow }, ReplayRecord>
+  advanceReplay: PortCall<'advanceReplay'>
+  endReplay: Call<{ replayId: string; status: ReplayStatus; audit: AuditRow | null }, boolean>
+}
+
+export interface DeliveryWriterCalls {
+  fanOut: Call<{ from: number; to: number; deliveries: readonly NewDelivery[] }, boolean>
+  claimDeliveries: PortCall<'claimDeliveries'>
+  recordAttempts: Call<OutcomeRow[], RecordResult[]>
+  retryDelivery: Call<{ workspaceId: string; address: EventAddress; dueAtUs: number }, Awaited<ReturnType<DeliveryStore['retryDelivery']>>>
+  moveDeliveries: PortCall<'moveDeliveries'>
+}
+
+export interface WriterCalls extends AccessWriterCalls, WebhookWriterCalls, ReplayWriterCalls, DeliveryWriterCalls, QueueWriterCalls {
   create: Call<{ workspaceId: string; rows: readonly EventRow[] }, Written[]>
   ack: Call<Addresses, AckResult[]>
   delete: Call<Addresses, null>
@@ -57,8 +123,38 @@ export interface AccessReaderCalls {
   listDataKeys: PortCall<'listDataKeys'>
 }
 
-export interface ReaderCalls extends AccessReaderCalls {
+export interface WebhookReaderCalls {
+  getWebhook: PortCall<'getWebhook'>
+  listWebhooks: PortCall<'listWebhooks'>
+}
+
+export interface ReplayReaderCalls {
+  getReplay: PortCall<'getReplay'>
+  listReplays: PortCall<'listReplays'>
+  listRunningReplays: PortCall<'listRunningReplays'>
+}
+
+export interface OutboxReaderCalls {
+  readOutbox: Call<{ after: number | null; limit: number; maxBytes: number; interests: ReadonlyMap<string, readonly string[]> }, Outbox>
+}
+
+export interface DeliveryReaderCalls {
+  getDelivery: Call<{ workspaceId: string; address: EventAddress }, DeliveryRecord | null>
+  listDeliveries: Call<
+    /** `event`: null for a UUID that no event of this store can have. */
+    Omit<DeliveryQuery, 'after' | 'eventId'> & { event: EventAddress | null | undefined; after: number | null },
+    { deliveries: DeliveryRecord[]; next: number | null }
+  >
+  deliveryStatuses: Call<{ webhookId: string; addresses: (EventAddress | null)[] }, DeliveryStatus[][]>
+  listDueLanes: Call<
+    { limit: number; after: readonly [webhook: number, lane: number] },
+    { lanes: Lane[]; next: readonly [webhook: number, lane: number] | null }
+  >
+}
+
+export interface ReaderCalls extends AccessReaderCalls, WebhookReaderCalls, ReplayReaderCalls, OutboxReaderCalls, DeliveryReaderCalls {
   get: Call<{ workspaceId: string; address: EventAddress }, EventRecord | null>
+  listDeadJobs: Call<{ limit: number }, string[]>
   list: Call<Omit<EventQuery, 'after'> & { after: number | null }, { events: EventRecord[]; next: number | null }>
 }
 

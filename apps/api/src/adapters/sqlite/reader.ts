@@ -4,10 +4,16 @@ import type { EventRecord } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
 import { accessReader } from './access-reader.ts'
 import { openDatabase } from './database.ts'
-import { type EventAddress, eventIdOf } from './event-id.ts'
+import { deliveryReader } from './delivery-reader.ts'
+import type { EventAddress } from './event-id.ts'
+import { eventBytes, eventRecordOf } from './event-row.ts'
 import { type Condition, listConditions, ROW_COLUMNS, rowSql, walkSql } from './list-sql.ts'
+import { outboxReader } from './outbox-reader.ts'
 import type { Batch, BatchTimes, CallOf, OutputOf, ReaderCalls, Reply } from './protocol.ts'
+import { QUEUE_READS } from './queue-sql.ts'
+import { replayReader } from './replay-reader.ts'
 import { faultOf, type ThreadWork } from './thread.ts'
+import { webhookReader } from './webhook-reader.ts'
 import { Workspaces } from './workspaces.ts'
 
 const CACHE_KIB = 16 * 1024
@@ -15,8 +21,6 @@ const CACHE_KIB = 16 * 1024
 const MAX_EXAMINED = 10_000
 /** Rows counted, at the most, to learn which of several filters is the rarest. */
 const PROBE_ROWS = 1000
-/** An event's JSON beside its payload and metadata: names, id, times, and 2 strings of at most 400 bytes. */
-const EVENT_OVERHEAD_BYTES = 1100
 
 type ListInput = ReaderCalls['list']['input']
 
@@ -24,15 +28,25 @@ export class Reader implements ThreadWork<ReaderCalls> {
   readonly #db: DatabaseSync
   readonly #workspaces: Workspaces
   readonly #access
+  readonly #webhooks
+  readonly #replays
+  readonly #outbox
+  readonly #deliveries
   readonly #get
+  readonly #deadJobs
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
 
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#workspaces = new Workspaces(db)
     this.#access = accessReader(db, this.#workspaces)
+    this.#webhooks = webhookReader(db, this.#workspaces)
+    this.#replays = replayReader(db)
+    this.#outbox = outboxReader(db, this.#workspaces)
+    this.#deliveries = deliveryReader(db, this.#workspaces)
     this.#get = db.prepare(`SELECT ${ROW_COLUMNS} FROM events e WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?`)
     this.#get.setReturnArrays(true)
+    this.#deadJobs = db.prepare(QUEUE_READS.deadJobs)
   }
 
   run(batch: Batch<ReaderCalls>): Reply[] {
@@ -55,6 +69,22 @@ export class Reader implements ThreadWork<ReaderCalls> {
         return this.#getEvent(call.input.workspaceId, call.input.address, times)
       case 'list':
         return this.#list(call.input, times)
+      case 'listDeadJobs':
+        return this.#deadJobs.all(call.input.limit).map((row) => String(row['job']))
+      case 'getWebhook':
+      case 'listWebhooks':
+        return this.#webhooks(call)
+      case 'getReplay':
+      case 'listReplays':
+      case 'listRunningReplays':
+        return this.#replays(call)
+      case 'readOutbox':
+        return this.#outbox(call.input, times)
+      case 'getDelivery':
+      case 'listDeliveries':
+      case 'deliveryStatuses':
+      case 'listDueLanes':
+        return this.#deliveries(call, times)
       default:
         return this.#access(call)
     }
@@ -64,7 +94,7 @@ export class Reader implements ThreadWork<ReaderCalls> {
     const workspace = this.#workspaces.find(workspaceId)
     if (workspace === undefined) return null
     const row = this.#get.get(address.seq, address.tail, workspace, times.eventsExpiredUs)
-    return row === undefined ? null : recordOf(row)
+    return row === undefined ? null : eventRecordOf(row)
   }
 
   /**
@@ -100,8 +130,8 @@ export class Reader implements ThreadWork<ReaderCalls> {
         const found = row.get(seq, ...restParameters)
         from = order === 'asc' ? seq + 1 : seq - 1
         if (found === undefined) continue
-        const record = recordOf(found)
-        bytes += Buffer.byteLength(record.payload) + Buffer.byteLength(record.metadata) + EVENT_OVERHEAD_BYTES
+        const record = eventRecordOf(found)
+        bytes += eventBytes(record)
         // One event too many: it shows that there is more, and is the next page's first.
         if (events.length === limit || (events.length > 0 && bytes > input.maxBytes)) {
           return { events, next: order === 'asc' ? seq - 1 : seq + 1 }
@@ -160,22 +190,6 @@ export class Reader implements ThreadWork<ReaderCalls> {
 interface Range {
   low: number
   high: number
-}
-
-/** @param row an array of `ROW_COLUMNS` */
-function recordOf(row: unknown): EventRecord {
-  if (!Array.isArray(row)) throw new TypeError('The statement gives no arrays.')
-  const [seq, tail, status, acknowledgedUs, source, eventType, metadata, payload] = row
-  return {
-    eventId: eventIdOf(seq, tail),
-    createdAtUs: seq,
-    source,
-    eventType,
-    payload,
-    status: EVENT_STATUSES[status] ?? 'pending',
-    metadata,
-    acknowledgedAtUs: EVENT_STATUSES[status] === 'acknowledged' ? acknowledgedUs : null,
-  }
 }
 
 export function openReader(path: string): Reader {

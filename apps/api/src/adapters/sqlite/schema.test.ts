@@ -5,22 +5,24 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
 import { FakeClock } from '../../testing/fake-clock.ts'
-import { createdIds, newApiKey, newAuditEntry, newEvent, query } from '../conformance/harness.ts'
+import { createdIds, idsOf, newApiKey, newAuditEntry, newEvent, newWebhook, query, savedWebhook } from '../conformance/harness.ts'
 import { migrate } from './schema.ts'
 import { openSqliteStore } from './store.ts'
 
-const SCHEMA_1 = readFileSync(new URL('./schema-1.sql', import.meta.url), 'utf8')
+const SCHEMAS = [1, 2] as const
 const ACKNOWLEDGED = '019aa56d-6000-7000-98ac-5a6889b9f2de'
 const PENDING = '019aa56d-6000-7004-82be-8b7f28c051d3'
 const OTHER = '019aa56d-6000-7008-8b26-7fb5bf03bc74'
 const CURSOR_KEY = '030a11181f262d343b424950575e656c737a81888f969da4abb2b9c0c7ced5dc'
 
-function schema1File(): { directory: string; path: string } {
+/** A file as the program of that schema has left it. */
+function fileOf(schema: (typeof SCHEMAS)[number]): { directory: string; path: string } {
+  const sql = readFileSync(new URL(`./schema-${schema}.sql`, import.meta.url), 'utf8')
   const directory = mkdtempSync(join(tmpdir(), 'triggers-schema-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
   const path = join(directory, 'triggers.db')
   const db = new DatabaseSync(path)
-  db.exec(`PRAGMA journal_mode = WAL; ${SCHEMA_1}`)
+  db.exec(`PRAGMA journal_mode = WAL; ${sql}`)
   db.close()
   return { directory, path }
 }
@@ -38,7 +40,7 @@ function shapeOf(db: DatabaseSync): unknown[] {
 }
 
 it('keeps all that a database of schema 1 holds, and writes and reads on in it', async () => {
-  const { directory } = schema1File()
+  const { directory } = fileOf(1)
   const clock = new FakeClock()
   const open = () => openSqliteStore({ directory, eventTtlDays: 7, clock })
   const store = await open()
@@ -73,30 +75,62 @@ it('keeps all that a database of schema 1 holds, and writes and reads on in it',
   expect(await again.dataKey('cursor', kept)).toEqual(new Uint8Array(60).fill(8))
 })
 
-it('gives an old database just the schema of a new one', () => {
-  const { path } = schema1File()
-  const [old, fresh] = [new DatabaseSync(path), new DatabaseSync(':memory:')]
-  onTestFinished(() => old.close())
-  expect(old.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 })
-  migrate(old)
-  migrate(fresh)
-  expect(shapeOf(old)).toEqual(shapeOf(fresh))
-  expect(old.prepare('PRAGMA user_version').get()).toEqual(fresh.prepare('PRAGMA user_version').get())
-  expect(old.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
+it('keeps all that a database of schema 2 holds, and takes webhooks', async () => {
+  const { directory } = fileOf(2)
+  const store = await openSqliteStore({ directory, eventTtlDays: 7, clock: new FakeClock() })
+  onTestFinished(() => store.close())
+  expect((await store.listEvents(query('default'))).events).toHaveLength(2)
+  const key = await store.findApiKeyByHash('Zk0hF1mQhash')
+  expect(key).toMatchObject({ keyId: 'key_2Yq8Zb3LkVn5', name: 'shop', revision: 1, lastUsedAtUs: 1_763_712_004_000_000 })
+  expect((await store.listAuditEntries({ workspaceId: 'default', limit: 10 })).entries).toMatchObject([
+    { action: 'api_key.created', target: { type: 'api_key', id: 'key_2Yq8Zb3LkVn5' } },
+  ])
+  expect(await store.rememberSignature('signature-1', 4_102_444_800_000_001)).toBe(false)
+  expect((await store.listDataKeys()).map(({ key }) => key.length)).toEqual([65])
+  const webhook = await savedWebhook(store, newWebhook({ workspaceId: 'default' }))
+  expect(await store.listWebhooks({ limit: 10 })).toEqual({ webhooks: [webhook], next: null })
 })
 
-it('leaves the file as it was when a migration fails halfway, and does it the next time', () => {
-  const { path } = schema1File()
-  const db = new DatabaseSync(path)
-  onTestFinished(() => db.close())
-  // The last table that migration 2 makes is in its way.
-  db.exec('CREATE TABLE signatures (x INTEGER)')
-  const before = shapeOf(db)
-  expect(() => migrate(db)).toThrow(/signatures/)
-  expect(shapeOf(db)).toEqual(before)
-  expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 1 })
-  db.exec('DROP TABLE signatures')
-  migrate(db)
-  expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 3 })
-  expect(db.prepare('SELECT count(*) AS n FROM api_keys').get()).toEqual({ n: 0 })
-})
+for (const schema of SCHEMAS) {
+  it(`fans out only what is stored from now on, and not what a database of schema ${schema} holds`, async () => {
+    const { directory } = fileOf(schema)
+    const store = await openSqliteStore({ directory, eventTtlDays: 7, clock: new FakeClock() })
+    onTestFinished(() => store.close())
+    const read = async () => {
+      const everything = new Map(['default', 'other'].map((workspaceId) => [workspaceId, ['']]))
+      return idsOf((await store.readOutbox({ limit: 100, maxBytes: 1e6, interests: everything })).events)
+    }
+    expect(await read()).toEqual([])
+    const created = await createdIds(store, 'default', [newEvent()])
+    expect(await read()).toEqual(created)
+  })
+
+  it(`gives a database of schema ${schema} just the schema of a new one`, () => {
+    const { path } = fileOf(schema)
+    const [old, fresh] = [new DatabaseSync(path), new DatabaseSync(':memory:')]
+    onTestFinished(() => old.close())
+    expect(old.prepare('PRAGMA user_version').get()).toEqual({ user_version: schema })
+    migrate(old)
+    migrate(fresh)
+    expect(shapeOf(old)).toEqual(shapeOf(fresh))
+    expect(old.prepare('PRAGMA user_version').get()).toEqual(fresh.prepare('PRAGMA user_version').get())
+    expect(old.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' })
+  })
+
+  it(`leaves a file of schema ${schema} as it was when a migration fails halfway, and does it the next time`, () => {
+    const { path } = fileOf(schema)
+    const db = new DatabaseSync(path)
+    onTestFinished(() => db.close())
+    // The last table that the next migration makes is in its way.
+    const last = schema === 1 ? 'signatures' : 'jobs'
+    db.exec(`CREATE TABLE ${last} (x INTEGER)`)
+    const before = shapeOf(db)
+    expect(() => migrate(db)).toThrow(last)
+    expect(shapeOf(db)).toEqual(before)
+    expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: schema })
+    db.exec(`DROP TABLE ${last}`)
+    migrate(db)
+    expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 3 })
+    expect(db.prepare('SELECT count(*) AS n FROM api_keys').get()).toEqual({ n: schema - 1 })
+  })
+}

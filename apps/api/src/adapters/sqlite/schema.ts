@@ -78,6 +78,95 @@ const MIGRATIONS = [
   CREATE TABLE signatures (signature TEXT PRIMARY KEY, expires_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE INDEX signatures_expiry ON signatures (expires_us);
   `,
+  `
+  -- created_us is a place in the commit order of events: a webhook gets those behind it. Deleted ones stay until their deliveries are gone.
+  CREATE TABLE webhooks (
+    id INTEGER PRIMARY KEY,
+    webhook_id TEXT NOT NULL UNIQUE,
+    workspace INTEGER NOT NULL,
+    created_us INTEGER NOT NULL,
+    is_active INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    failing_since_us INTEGER,
+    alarmed_us INTEGER,
+    deleted_us INTEGER,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX webhooks_workspace ON webhooks (workspace, created_us) WHERE deleted_us IS NULL;
+  CREATE INDEX webhooks_created ON webhooks (created_us) WHERE deleted_us IS NULL;
+  CREATE INDEX webhooks_deleted ON webhooks (deleted_us) WHERE deleted_us IS NOT NULL;
+
+  -- How far events have been fanned out, and a count of the writes of webhooks.
+  CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    mark_seq INTEGER NOT NULL,
+    webhooks_version INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO outbox SELECT 1, last_seq, 0 FROM commit_clock;
+
+  -- seq and tail make the id, as an event's do. lane is 0, or the id of a replay. due_us is when a pending one is due; while a worker has it
+  -- (held = 1), when its hold ends. completed_us is seq while it is open: ending it then keeps the row's length. event_seq is 0 for an event
+  -- of our own, which is own_event.
+  CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY,
+    tail TEXT NOT NULL,
+    workspace INTEGER NOT NULL,
+    webhook INTEGER NOT NULL,
+    lane INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    due_us INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    attempt_count INTEGER NOT NULL,
+    schedule_start INTEGER NOT NULL,
+    completed_us INTEGER NOT NULL,
+    event_seq INTEGER NOT NULL,
+    event_tail TEXT NOT NULL,
+    replay INTEGER,
+    event_type TEXT NOT NULL,
+    own_event TEXT
+  ) STRICT;
+  CREATE INDEX deliveries_due ON deliveries (webhook, lane, due_us) WHERE status = 0;
+  CREATE INDEX deliveries_webhook ON deliveries (webhook, status);
+  CREATE INDEX deliveries_held ON deliveries (webhook, lane) WHERE status = 3;
+  CREATE INDEX deliveries_event ON deliveries (event_seq, webhook);
+  CREATE TABLE attempts (
+    delivery INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (delivery, attempt)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE paces (name TEXT PRIMARY KEY, next_us INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE replays (
+    id INTEGER PRIMARY KEY,
+    replay_id TEXT NOT NULL UNIQUE,
+    webhook INTEGER NOT NULL,
+    created_us INTEGER NOT NULL,
+    status INTEGER NOT NULL,
+    matched INTEGER NOT NULL,
+    enqueued INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    dead INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    is_walked INTEGER NOT NULL,
+    completed_us INTEGER,
+    position TEXT,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX replays_webhook ON replays (webhook, created_us);
+  CREATE INDEX replays_running ON replays (id) WHERE status = 0;
+
+  -- dead_us: when it was given up.
+  CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    visible_us INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL,
+    dead_us INTEGER,
+    job TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX jobs_visible ON jobs (visible_us) WHERE dead_us IS NULL;
+  CREATE INDEX jobs_dead ON jobs (dead_us) WHERE dead_us IS NOT NULL;
+  `,
 ]
 
 /**

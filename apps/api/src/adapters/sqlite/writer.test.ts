@@ -36,7 +36,7 @@ it('carries out the other calls of a batch when one cannot be', () => {
 
 it('stores nothing of a batch when the disk is full, and goes on when there is room', () => {
   const path = join(temporaryDirectory(), 'triggers.db')
-  const writer = openWriter(path, { maxPages: 60 })
+  const writer = openWriter(path, { maxPages: 90 })
   onTestFinished(() => writer.close())
   const create = {
     type: 'create',

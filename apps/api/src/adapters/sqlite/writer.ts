@@ -4,12 +4,17 @@ import type { AckResult } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
 import { metadataTerms } from '../metadata-terms.ts'
 import { accessWriter } from './access-writer.ts'
+import { CommitClock } from './commit-clock.ts'
 import { isStorageFault, openDatabase } from './database.ts'
+import { deliveryWriter } from './delivery-writer.ts'
 import { randomTail } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
 import type { Batch, BatchTimes, CallOf, InputOf, Reply, WriterCalls, Written } from './protocol.ts'
+import { queueWriter } from './queue-writer.ts'
+import { replayWriter } from './replay-writer.ts'
 import { migrate } from './schema.ts'
 import { faultOf, type ThreadWork } from './thread.ts'
+import { webhookWriter } from './webhook-writer.ts'
 import { Workspaces } from './workspaces.ts'
 
 const PENDING = EVENT_STATUSES.indexOf('pending')
@@ -20,21 +25,36 @@ export class Writer implements ThreadWork<WriterCalls> {
   readonly #db: DatabaseSync
   readonly #workspaces: Workspaces
   readonly #access
+  readonly #webhooks
+  readonly #replays
+  readonly #queue
+  readonly #clock
+  readonly #deliveries
   readonly #sql
   #times: BatchTimes = { nowUs: 0, eventsExpiredUs: 0, keysExpiredUs: 0 }
-  #lastSeq = 0
 
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#workspaces = new Workspaces(db)
+    this.#clock = new CommitClock(db)
     this.#access = accessWriter(db, this.#workspaces)
+    this.#deliveries = deliveryWriter(db, this.#workspaces, this.#clock)
+    const { appendAuditEntry } = this.#access
+    const { insertDeliveries, cancelAll } = this.#deliveries
+    this.#replays = replayWriter(db, { appendAuditEntry, insertDeliveries, cancelDeliveries: cancelAll })
+    this.#webhooks = webhookWriter(db, {
+      workspaces: this.#workspaces,
+      clock: this.#clock,
+      appendAuditEntry,
+      insertDeliveries,
+      endReplaysOfWebhook: this.#replays.endReplaysOfWebhook,
+    })
+    this.#queue = queueWriter(db)
     const where = 'WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?'
     this.#sql = {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
       checkpoint: db.prepare('PRAGMA wal_checkpoint(PASSIVE)'),
-      clock: db.prepare('SELECT last_seq FROM commit_clock'),
-      setClock: db.prepare('UPDATE commit_clock SET last_seq = ?'),
       insertEvent: db.prepare(
         'INSERT INTO events (seq, tail, workspace, status, priority, acknowledged_us, source, event_type, metadata, payload) ' +
           `VALUES (?1, ?2, ?3, ${PENDING}, ?4, ?1, ?5, ?6, ?7, ?8)`,
@@ -89,11 +109,9 @@ export class Writer implements ThreadWork<WriterCalls> {
   #commit(calls: CallOf<WriterCalls>[]): Reply[] {
     this.#sql.begin.run()
     try {
-      // Read anew each time: another process may have written to the file.
-      const lastSeq = Number(this.#sql.clock.get()?.['last_seq'])
-      this.#lastSeq = lastSeq
+      this.#clock.begin(this.#times.nowUs)
       const replies = calls.map((call) => ({ value: this.#handle(call) }))
-      if (this.#lastSeq !== lastSeq) this.#sql.setClock.run(this.#lastSeq)
+      this.#clock.save()
       this.#sql.commit.run()
       return replies
     } catch (error) {
@@ -115,6 +133,26 @@ export class Writer implements ThreadWork<WriterCalls> {
         return this.#sweep(call.input)
       case 'finishCheckpoint':
         return null
+      case 'enqueueJobs':
+      case 'receiveJobs':
+      case 'ackJobs':
+      case 'delayJob':
+      case 'extendJob':
+      case 'putBackJobs':
+        return this.#queue.handle(call, this.#times.nowUs)
+      case 'saveWebhook':
+      case 'deleteWebhook':
+        return this.#webhooks.handle(call, this.#times.nowUs)
+      case 'createReplay':
+      case 'advanceReplay':
+      case 'endReplay':
+        return this.#replays.handle(call, this.#times.nowUs)
+      case 'fanOut':
+      case 'claimDeliveries':
+      case 'recordAttempts':
+      case 'retryDelivery':
+      case 'moveDeliveries':
+        return this.#deliveries.handle(call, this.#times)
       default:
         return this.#access.handle(call, this.#times.nowUs)
     }
@@ -126,9 +164,8 @@ export class Writer implements ThreadWork<WriterCalls> {
   }
 
   #insert(workspace: number, [source, eventType, priority, metadata, payload, key, fingerprint]: EventRow): Written {
-    const seq = Math.max(this.#times.nowUs, this.#lastSeq + 1)
+    const seq = this.#clock.next()
     const tail = randomTail()
-    this.#lastSeq = seq
     this.#sql.insertEvent.run(seq, tail, workspace, priority, source, eventType, metadata, payload)
     for (const [term, value] of metadataTerms(metadata)) this.#sql.insertTerm.run(workspace, term, value, PENDING, seq)
     if (key !== null) this.#sql.insertKey.run(seq, tail, workspace, key, fingerprint)
@@ -183,7 +220,10 @@ export class Writer implements ThreadWork<WriterCalls> {
     for (const row of rows) this.#remove(row)
     const keys = this.#sql.expiredKeys.run(this.#times.keysExpiredUs, limit)
     const moreSignatures = this.#access.sweep(this.#times.nowUs, limit)
-    return rows.length === limit || Number(keys.changes) === limit || moreSignatures
+    const moreDeliveries = this.#deliveries.sweep(this.#times, limit)
+    const moreWebhooks = this.#webhooks.sweep(limit)
+    const moreJobs = this.#queue.sweep(this.#times.nowUs, limit)
+    return rows.length === limit || Number(keys.changes) === limit || moreSignatures || moreDeliveries || moreWebhooks || moreJobs
   }
 
   #remove(row: Record<string, unknown>): void {
@@ -192,6 +232,7 @@ export class Writer implements ThreadWork<WriterCalls> {
       this.#sql.deleteTerm.run(Number(row['workspace']), key, value, Number(row['status']), seq)
     }
     this.#sql.deleteEvent.run(seq)
+    this.#deliveries.cancelOfEvent(seq, this.#times.nowUs)
   }
 }
 
