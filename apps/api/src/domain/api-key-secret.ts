@@ -1,5 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
+import { newUuid } from './uuid.ts'
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const PREFIX = 'trg_'
@@ -37,12 +38,7 @@ function checksumOf(random: string): string {
 
 /** A new public id of an API key: the digits of a UUID of version 7, so that ids sort by time. */
 export function newKeyId(nowUs: number): string {
-  const ms = Math.floor(nowUs / 1000)
-  // As in event ids: the microseconds are a 12-bit fraction of the millisecond (RFC 9562, section 6.2, method 3).
-  const fraction = Math.floor(((nowUs - ms * 1000) * 4096) / 1000)
-  const tail = randomBytes(8)
-  tail.writeUInt8((tail.readUInt8(0) & 0x3f) | 0x80, 0)
-  return `key_${ms.toString(16).padStart(12, '0')}7${fraction.toString(16).padStart(3, '0')}${tail.toString('hex')}`
+  return `key_${newUuid(nowUs).replaceAll('-', '')}`
 }
 
 /** A new secret for signing requests. */

@@ -8,8 +8,10 @@ export interface ChangedBy {
   requestId: string | null
 }
 
+type Change = Pick<NewAuditEntry, 'workspaceId' | 'action' | 'target' | 'changes'>
+
 /** What the audit log is told of a change: by names of the wire, without secrets, hashes and sealed secrets. */
-export function auditEntry(by: ChangedBy, change: Pick<NewAuditEntry, 'workspaceId' | 'action' | 'target' | 'changes'>): NewAuditEntry {
+export function auditEntry(by: ChangedBy, change: Change): NewAuditEntry {
   const { principal, ip, requestId } = by
   return {
     workspaceId: change.workspaceId,
@@ -20,6 +22,11 @@ export function auditEntry(by: ChangedBy, change: Pick<NewAuditEntry, 'workspace
     ip,
     requestId,
   }
+}
+
+/** The same of what the server does by itself. */
+export function serverEntry(change: Change): NewAuditEntry {
+  return { ...change, actor: { type: 'server', keyId: null }, ip: null, requestId: null }
 }
 
 /** The fields that differ. What is new differs from nothing, in all that is set. */

@@ -1,0 +1,19 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { newUuid } from './uuid.ts'
+
+const NOW_US = Date.UTC(2025, 10, 21, 8) * 1000
+
+it('is of version 7 and the variant of RFC 9562, with the milliseconds first', () => {
+  const ids = Array.from({ length: 100 }, () => newUuid(NOW_US))
+  for (const id of ids) {
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
+    expect(Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)).toBe(NOW_US / 1000)
+  }
+  expect(new Set(ids).size).toBe(ids.length)
+})
+
+it('sorts by time, to the microsecond', () => {
+  const time = fc.integer({ min: 0, max: 2 ** 53 - 2 })
+  fc.assert(fc.property(time, fc.integer({ min: 1, max: 5000 }), (us, by) => newUuid(us) < newUuid(Math.min(us + by, 2 ** 53 - 1))))
+})
