@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pino, { type Logger } from 'pino'
+import { createHttpOut } from './adapters/http-out/http-out.ts'
 import { readKeyFile, readOrMakeKeyFile } from './adapters/key-file.ts'
 import { createRateLimiter } from './adapters/rate-limiter.ts'
 import { openSqliteStore } from './adapters/sqlite/store.ts'
@@ -9,14 +10,20 @@ import { createFailureLimit } from './domain/failure-limit.ts'
 import { trustedProxies } from './domain/ip-address.ts'
 import { createKeyRing } from './domain/key-ring.ts'
 import { isPlainDataKey, openVault, parseMasterKeys, type Vault } from './domain/vault.ts'
+import { createWebhookRing, type WebhookRing } from './domain/webhook-ring.ts'
 import type { Clock, KeyRing, RateLimiter, Store } from './ports.ts'
+import type { HttpOut, Queue } from './webhook-ports.ts'
 
 /** All that the program is built from. Made once at start; a test swaps a part by spreading the object. */
 export interface Deps {
   config: Config
   store: Store
+  queue: Queue
   vault: Vault
   keys: KeyRing
+  /** The way out to the receivers of webhooks. */
+  httpOut: HttpOut
+  webhooks: WebhookRing
   limiter: RateLimiter
   /** Failed authentications by address. */
   failures: ReturnType<typeof createFailureLimit>
@@ -34,7 +41,7 @@ export interface Deps {
 export async function buildDeps(config: Config): Promise<ReturnType<typeof depsOf>> {
   const store = await openSqliteStore({ directory: config.dataDirectory, eventTtlDays: config.eventTtlDays, clock: systemClock })
   try {
-    return depsOf(config, store, await openVaultOf(config, store), systemClock)
+    return depsOf(config, store, store.queue, await openVaultOf(config, store), systemClock)
   } catch (error) {
     await store.close()
     throw error
@@ -60,10 +67,11 @@ async function openVaultOf(config: Config, store: Store): Promise<Vault> {
 }
 
 /** The deps on a store that is open; a test's have a clock of their own. */
-export function depsOf(config: Config, store: Store, vault: Vault, clock: Clock) {
+export function depsOf(config: Config, store: Store, queue: Queue, vault: Vault, clock: Clock) {
   return {
     config,
     store,
+    queue,
     vault,
     keys: createKeyRing({
       store,
@@ -73,6 +81,8 @@ export function depsOf(config: Config, store: Store, vault: Vault, clock: Clock)
       acceptDevelopmentKey: config.authMode === 'local',
     }),
     limiter: createRateLimiter(clock),
+    httpOut: createHttpOut({ ...config.webhooks, allowLoopback: config.authMode === 'local' }),
+    webhooks: createWebhookRing({ store, vault }),
     failures: createFailureLimit(clock),
     isTrustedProxy: trustedProxies(config.trustedProxies),
     clock,

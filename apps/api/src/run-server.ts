@@ -5,6 +5,7 @@ import { buildDeps, type Deps } from './deps.ts'
 import { DEVELOPMENT_KEY } from './domain/key-ring.ts'
 import { listen, stopListening } from './http-server.ts'
 import { startRecordKeyUse } from './workers/record-key-use.ts'
+import { startWorkers } from './workers/start-workers.ts'
 import { startSweep } from './workers/sweep.ts'
 
 /**
@@ -28,6 +29,7 @@ async function start(config: Config): Promise<void> {
   })
   const stopSweep = startSweep(deps.store, deps.log)
   const stopRecording = startRecordKeyUse(deps.keys, deps.store, deps.log)
+  const stopWorkers = startWorkers(deps)
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : config.port
   printWelcome(`http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`, config)
@@ -38,8 +40,8 @@ async function start(config: Config): Promise<void> {
     if (stopping) process.exit(1)
     stopping = true
     void finish(deps, async () => {
-      await stopListening(server, config.shutdownTimeoutMs)
-      await Promise.all([stopSweep(), stopRecording()])
+      await Promise.all([stopListening(server, config.shutdownTimeoutMs), stopWorkers()])
+      await Promise.all([stopSweep(), stopRecording(), deps.httpOut.close()])
     })
   }
   process.on('SIGTERM', stop)
