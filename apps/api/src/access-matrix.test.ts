@@ -2,12 +2,16 @@
 import { describe, expect, it } from 'vitest'
 import { buildApp } from './app.ts'
 import { createApiKey, revokeApiKey, rotateApiKey } from './domain/api-keys.ts'
+import { startReplay } from './domain/replays.ts'
+import { createWebhook } from './domain/webhooks.ts'
 import type { Endpoint } from './endpoint.ts'
 import { SCOPES, type Scope, StoreUnavailableError } from './ports.ts'
 import { endpoints } from './routes/index.ts'
 import { INPUT } from './testing/events.ts'
 import { parametersOf, sampleRequest } from './testing/sample-request.ts'
 import { type RequestOptions, sharedApp, type TestAnswer } from './testing/test-app.ts'
+import { eventRecord } from './testing/webhook-records.ts'
+import { storeDeliveries } from './testing/webhooks.ts'
 
 const ENCRYPTION_KEY = `main:${Buffer.alloc(32, 1).toString('base64')}`
 const OPERATOR = { principal: null, ip: null, requestId: null }
@@ -32,6 +36,23 @@ const MAKE_OBJECT: Record<string, (workspaceId: string) => Promise<string>> = {
     return created?.outcome === 'created' ? created.eventId : ''
   },
   key_id: async (workspaceId) => (await createApiKey(app.deps, OPERATOR, workspaceId, input(SCOPES))).apiKey.keyId,
+  webhook_id: makeWebhook,
+  delivery_id: async (workspaceId) => {
+    const webhookId = await makeWebhook(workspaceId)
+    const ownEvent = eventRecord()
+    const { eventId, eventType } = ownEvent
+    await storeDeliveries(app, [{ webhookId, eventId, eventType, dueAtUs: app.clock.nowUs(), replayId: null, ownEvent }])
+    const { deliveries } = await app.deps.store.listDeliveries({ workspaceId, webhookId, limit: 1, maxBytes: 1 })
+    return deliveries[0]?.deliveryId ?? ''
+  },
+  replay_id: async (workspaceId) => {
+    const span = { sinceUs: 0, untilUs: undefined, filter: null, selection: null, rate: undefined }
+    return (await startReplay(app.deps, OPERATOR, workspaceId, await makeWebhook(workspaceId), span)).replayId
+  },
+}
+
+async function makeWebhook(workspaceId: string): Promise<string> {
+  return (await createWebhook(app.deps, OPERATOR, workspaceId, { url: 'https://example.com/', events: ['*'] })).webhook.webhookId
 }
 
 type KeyInput = Parameters<typeof createApiKey>[3]
@@ -134,9 +155,19 @@ describe.each(keyed)('$name', ({ endpoint }) => {
     expect(answer.status).toBe(endpoint.route.operationId === 'deleteEvent' ? 200 : 404)
     const { events } = await app.deps.store.listEvents({ workspaceId: other, filter: {}, order: 'asc', limit: 10, maxBytes: 1e6 })
     const { apiKeys } = await app.deps.store.listApiKeys({ workspaceId: other, limit: 10 })
-    expect(events.length + apiKeys.length).toBe(1)
+    const { webhooks } = await app.deps.store.listWebhooks({ workspaceId: other, limit: 10 })
+    expect(events.length + apiKeys.length + webhooks.length).toBe(1)
     expect(events.every(({ status }) => status === 'pending')).toBe(true)
     expect(apiKeys.every(({ revision, revokedAtUs }) => revision === 1 && revokedAtUs === null)).toBe(true)
+    for (const { webhookId, revision } of webhooks) {
+      expect(revision).toBe(1)
+      const { deliveries } = await app.deps.store.listDeliveries({ workspaceId: other, webhookId, limit: 10, maxBytes: 1e6 })
+      expect(deliveries.every(({ status }) => status === 'pending')).toBe(true)
+      const { replays } = await app.deps.store.listReplays({ webhookId, limit: 10 })
+      expect(replays.every(({ status }) => status === 'running')).toBe(true)
+      const made = { delivery_id: [1, 0], replay_id: [0, 1], webhook_id: [0, 0] }[parametersOf(endpoint)[0] ?? '']
+      expect([deliveries.length, replays.length]).toEqual(made)
+    }
   })
 })
 

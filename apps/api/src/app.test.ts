@@ -87,10 +87,10 @@ describe('every call with a body', () => {
   })
 
   it.each(withBody)('$name refuses a body that is no JSON object', async (call) => {
+    const isOptional = call.endpoint.route.request?.body?.required === false
     for (const body of [
-      '',
+      ...(isOptional ? [] : ['', 'null']),
       ' ',
-      'null',
       '[]',
       '"text"',
       '1',

@@ -14,7 +14,8 @@ interface RequestSchemas {
   params?: z.ZodObject
   query?: z.ZodObject
   headers?: z.ZodObject
-  body?: { schema: z.ZodType; examples: Record<string, { summary: string; value: unknown }> }
+  /** `isOptional`: it may be left out, or be null. */
+  body?: { schema: z.ZodType; examples: Record<string, { summary: string; value: unknown }>; isOptional?: true }
 }
 
 type Output<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
@@ -23,7 +24,9 @@ export interface Input<Request extends RequestSchemas> {
   params: Output<Request['params']>
   query: Output<Request['query']>
   headers: Output<Request['headers']>
-  body: Request['body'] extends { schema: infer Schema } ? Output<Schema> : undefined
+  body: Request['body'] extends { schema: infer Schema }
+    ? Output<Schema> | (Request['body'] extends { isOptional: true } ? undefined : never)
+    : undefined
 }
 
 /** A success that the endpoint declares; the request id is put beside it. */
@@ -79,7 +82,9 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
       ...(request.params && { params: request.params }),
       ...(request.query && { query: request.query }),
       ...(request.headers && { headers: request.headers }),
-      ...(request.body && { body: { required: true, ...json(request.body.schema, { examples: request.body.examples }) } }),
+      ...(request.body && {
+        body: { required: !request.body.isOptional, ...json(request.body.schema, { examples: request.body.examples }) },
+      }),
     },
     responses: {
       ...Object.fromEntries(

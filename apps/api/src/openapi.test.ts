@@ -1,9 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parseBody } from './domain/json.ts'
+import { deliveryRequest } from './domain/delivery-request.ts'
+import { parseBody, RawJson } from './domain/json.ts'
+import { OWN_TYPES } from './domain/own-events.ts'
 import { ErrorSchema } from './errors.ts'
 import { openApiDocument } from './openapi.ts'
 import { endpoints } from './routes/index.ts'
+import { DeliveredEventSchema, OWN_EVENTS, SentHeadersSchema } from './routes/webhooks/sent-schemas.ts'
+import { parseAnswer } from './testing/check-answer.ts'
+import { eventRecord, storedWebhook } from './testing/webhook-records.ts'
 
 interface Parameter {
   name: string
@@ -26,6 +31,8 @@ interface Operation {
   requestBody?: { required: boolean; content: Content }
   responses: Record<string, { description: string; content: Content }>
 }
+
+const SENT_HEADERS = Object.keys(SentHeadersSchema.shape).map((name) => name.toLowerCase())
 
 const FILE = new URL('../openapi.json', import.meta.url)
 // As a reader of the file sees it: plain JSON.
@@ -68,7 +75,7 @@ describe('the operation', () => {
   it('ids are the camelCase of the files that hold them', () => {
     const files = readdirSync(new URL('./routes', import.meta.url), { recursive: true })
       .map((file) => String(file).replace(/^.*[\\/]/, ''))
-      .filter((file) => /^(?:create|list|get|delete|ack|update|rotate)-.*(?<!\.test)\.ts$/.test(file))
+      .filter((file) => /^(?:create|list|get|delete|ack|update|rotate|test|retry|replay|cancel|trace)-.*(?<!\.test)\.ts$/.test(file))
       .map((file) => file.replace(/\.ts$/, '').replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase()))
     expect(files.sort()).toEqual(operations.map(({ name }) => name).sort())
   })
@@ -83,7 +90,8 @@ describe('the operation', () => {
     '$name has examples of its body that it accepts',
     ({ name, operation }) => {
       const examples = Object.values(operation.requestBody?.content['application/json'].examples ?? {})
-      expect(operation.requestBody?.required).toBe(true)
+      // This one may be left out.
+      expect(operation.requestBody?.required).toBe(name !== 'rotateWebhookSecret')
       expect(examples.length).toBeGreaterThan(0)
       const { body } = endpointOf(name).route.request ?? {}
       const media = body?.content['application/json']
@@ -102,7 +110,7 @@ describe('the operation', () => {
     for (const [status, { content }] of successes) {
       const { schema } = endpointOf(name).success[Number(status)] ?? {}
       if (status === '204') expect([schema, content]).toEqual([undefined, undefined])
-      else expect(schema?.safeParse(parseBody(JSON.stringify(content['application/json'].example))).success).toBe(true)
+      else expect(schema?.safeParse(parseAnswer(JSON.stringify(content['application/json'].example))).success).toBe(true)
     }
   })
 
@@ -129,5 +137,51 @@ describe('the operation', () => {
 
   it.each(operations)('$name needs a key, but for the health check', ({ name, operation }) => {
     expect(operation.security).toEqual(name === 'getHealth' ? undefined : [{ ApiKey: [] }, { Bearer: [] }])
+  })
+})
+
+describe('the webhooks section', () => {
+  const sent: [name: string, operation: Operation][] = Object.entries<{ post: Operation }>(document.webhooks).map(([name, { post }]) => [
+    name,
+    post,
+  ])
+
+  it('has what receivers get: an event, and each of our own', () => {
+    expect(sent.map(([name, { operationId }]) => [name, operationId])).toEqual(
+      ['eventDelivery', 'webhookDisabled', 'webhookRecovered', 'deliveryDead'].map((name) => [name, name]),
+    )
+    expect(OWN_EVENTS.map(({ type }) => type)).toEqual([...OWN_TYPES])
+  })
+
+  it.each(sent)('describes %s, which needs no key of ours, with its headers and what the answers lead to', (_, operation) => {
+    expect(operation.security).toEqual([])
+    expect(operation.description).toMatch(/^[A-Z].{20,}\.$/s)
+    expect(operation.parameters?.map(({ in: place, name }) => `${place} ${name.toLowerCase()}`)).toEqual(
+      SENT_HEADERS.map((name) => `header ${name}`),
+    )
+    expect(Object.keys(operation.responses).sort()).toEqual(['2XX', '410', 'default'])
+  })
+
+  it.each(sent)('has examples of %s of its form, in both payload formats', (name, operation) => {
+    const own = OWN_EVENTS.find((event) => event.name === name)
+    const schema = own?.schema ?? DeliveredEventSchema
+    for (const { value } of Object.values(operation.requestBody?.content['application/json'].examples ?? {})) {
+      const { data: event = value } = Object(value)
+      // A user's payload is text to its schema.
+      const data = own ? event : { ...event, payload: new RawJson('object', JSON.stringify(event.payload), 1) }
+      expect(schema.safeParse(data).error).toBeUndefined()
+      expect(schema.safeParse({ type: data.event_type, timestamp: data.created_at, data }).error).toBeUndefined()
+    }
+  })
+
+  it('names each header that a delivery is sent with', () => {
+    const secrets = [{ secret: 'my own secret, 0123456789', expiresAtUs: null }]
+    const { headers } = deliveryRequest({ record: storedWebhook(), secrets, headers: {} }, eventRecord(), 0)
+    const general = ['content-type', 'user-agent']
+    expect(
+      Object.keys(headers)
+        .filter((name) => !general.includes(name))
+        .sort(),
+    ).toEqual([...SENT_HEADERS].sort())
   })
 })

@@ -14,7 +14,7 @@ interface Schemas {
   params?: z.ZodType
   query?: z.ZodType
   headers?: z.ZodObject
-  body?: { schema: z.ZodType }
+  body?: { schema: z.ZodType; isOptional?: true }
 }
 
 /**
@@ -22,13 +22,20 @@ interface Schemas {
  * @throws ApiError VALIDATION_ERROR or PAYLOAD_TOO_LARGE
  */
 export async function readRequest(c: Context<AppEnv>, schemas: Schemas) {
-  const body = schemas.body && (await readJsonBody(c))
+  const body = schemas.body && (await readDeclaredBody(c, schemas.body))
   return {
     params: schemas.params && parseWith(schemas.params, c.req.param(), 422),
     query: readQuery(c.req.url, schemas.query),
     headers: schemas.headers && parseWith(schemas.headers, headersOf(c, Object.keys(schemas.headers.shape)), 400),
-    body: schemas.body && parseWith(schemas.body.schema, body, 400),
+    body: schemas.body && (body === undefined ? undefined : parseWith(schemas.body.schema, body, 400)),
   }
+}
+
+/** @returns undefined for an optional body that is left out, or null */
+async function readDeclaredBody(c: Context<AppEnv>, { isOptional }: { isOptional?: true }): Promise<BodyValue | undefined> {
+  if (!isOptional) return readJsonBody(c)
+  if ((await readBody(c)).length === 0) return undefined
+  return (await readJsonBody(c)) ?? undefined
 }
 
 /** Just the declared ones: gathering all of a request's headers costs more than reading its body. */
@@ -171,9 +178,22 @@ export function problemsOf(issues: readonly Issue[], value: unknown): Problem[] 
         suggestion: 'Remove it, or check its spelling.',
       }))
     }
+    const only = issue.code === 'invalid_union' ? onlyForm(issue.errors) : undefined
+    if (only !== undefined) {
+      return problemsOf(
+        only.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+        value,
+      )
+    }
     if (valueAt(value, issue.path) === undefined) return [{ field, issue: 'is required', suggestion: `Add ${field}.` }]
     return [{ field, issue: issueText(issue), suggestion: suggestionFor(issue, field) }]
   })
+}
+
+/** What is wrong by the one form that a value can have beside null; undefined when there are several. */
+function onlyForm(forms: readonly Issue[][]): Issue[] | undefined {
+  const others = forms.filter(([first]) => first?.code !== 'invalid_type' || first.expected !== 'null')
+  return others.length === 1 ? others[0] : undefined
 }
 
 /** Where a problem is, in the words of the request: a metadata filter has the caller's name, not the document's. */

@@ -1,5 +1,6 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { openApiDocument } from '../openapi.ts'
 import { endpoints } from '../routes/index.ts'
 import { findChromium, launchChromium } from '../testing/browser.ts'
 import { createdEvent } from '../testing/server-events.ts'
@@ -57,7 +58,9 @@ describe.skipIf(executablePath === undefined)('the docs pages in a browser', { t
     for (const { route } of endpoints) {
       await page.locator(`.opblock-${route.method}`, { has: page.locator(`[data-path="${route.path}"]`) }).waitFor()
     }
-    expect(await page.locator('.opblock').count()).toBe(endpoints.length)
+    // And what is sent to webhooks.
+    const sent = Object.keys(openApiDocument().webhooks ?? {}).length
+    expect(await page.locator('.opblock').count()).toBe(endpoints.length + sent)
 
     await page.getByRole('button', { name: 'Authorize' }).first().click()
     const dialog = page.locator('.modal-ux')

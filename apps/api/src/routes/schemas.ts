@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { AppEnv } from '../context.ts'
 import { type CursorBinding, decodeCursor, encodeCursor } from '../domain/cursor.ts'
-import { parseTime } from '../domain/time.ts'
+import { formatTime, parseTime } from '../domain/time.ts'
 import { validationError } from '../errors.ts'
 
 export const EXAMPLE_TIME = '2025-11-21T08:00:00.123456Z'
@@ -12,6 +12,30 @@ export const EXAMPLE_REQUEST_ID = '7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e'
 export const requestId = z.string().openapi({ description: 'The id of this request, for support and logs.', example: EXAMPLE_REQUEST_ID })
 export const timestamp = (description: string) =>
   z.string().openapi({ description: `${description} UTC, ISO 8601 with microseconds.`, format: 'date-time', example: EXAMPLE_TIME })
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** An id that is a UUID, in paths and answers. */
+export const uuidOf = (description: string, example: string) =>
+  z.string().regex(UUID, 'must be a UUID in lower case').openapi({ description, format: 'uuid', example })
+
+export const timeOrNull = (description: string, example: string | null = null) =>
+  z.union([z.string(), z.null()]).openapi({ description, example })
+
+export function formatOrNull(us: number | null): string | null {
+  return us === null ? null : formatTime(us)
+}
+
+/** A read-only field of a thing's own answer, in the input that changes the thing. */
+export const ignored = (type: 'string' | 'boolean' | 'integer' | 'array' | ['string', 'null']) =>
+  z
+    .unknown()
+    .optional()
+    .openapi({
+      type,
+      ...(type === 'array' && { items: {} }),
+      readOnly: true,
+      description: 'Read only: taken, so that what was read can be sent back, and ignored.',
+    })
 
 export const TIME_RULE = 'must be an ISO 8601 date or time, such as 2025-11-21T08:00:00Z'
 

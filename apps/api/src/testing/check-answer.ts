@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { parseBody } from '../domain/json.ts'
+import { type BodyValue, parseBody, RawJson } from '../domain/json.ts'
 import { ErrorSchema } from '../errors.ts'
 import { endpoints } from '../routes/index.ts'
 import type { TestAnswer } from './test-app.ts'
@@ -22,7 +22,19 @@ export function checkAnswer(method: string, path: string, answer: TestAnswer): v
     return
   }
   expect(Object.keys(endpoint.route.responses), `${method} ${path} declares ${answer.status}`).toContain(String(answer.status))
-  endpoint.success[answer.status]?.schema?.parse(parseBody(answer.text))
+  endpoint.success[answer.status]?.schema?.parse(parseAnswer(answer.text))
+}
+
+/** An answer in the form that its schema is for: payloads as they came; all else, however deep, as values. */
+export function parseAnswer(text: string): unknown {
+  return withoutRaw(parseBody(text))
+}
+
+function withoutRaw(value: BodyValue, name = ''): unknown {
+  if (value instanceof RawJson) return name === 'payload' ? value : JSON.parse(value.text)
+  if (Array.isArray(value)) return value.map((member) => withoutRaw(member))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, withoutRaw(member, key)]))
 }
 
 function pathPattern(path: string): RegExp {

@@ -5,6 +5,9 @@ import { UNKNOWN_ID } from './events.ts'
 export const UNKNOWN_IDS: Record<string, string> = {
   event_id: UNKNOWN_ID,
   key_id: 'key_01932d5e7c1a7b449d0a5f3e2b1c4d6e',
+  webhook_id: UNKNOWN_ID,
+  delivery_id: UNKNOWN_ID,
+  replay_id: UNKNOWN_ID,
 }
 
 /** The names of the parameters in the path. */

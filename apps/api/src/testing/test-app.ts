@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, onTestFinished } from 'vitest'
+import { createHttpOut } from '../adapters/http-out/http-out.ts'
 import { openSqliteStore } from '../adapters/sqlite/store.ts'
 import { buildApp } from '../app.ts'
 import { parseConfig } from '../config.ts'
@@ -43,6 +44,19 @@ export interface TestAnswer {
   body: any
 }
 
+/** What the names of webhooks' URLs stand for; any other does not resolve. No test asks a name server. */
+const ADDRESSES: Record<string, string> = {
+  'example.com': '93.184.215.14',
+  'private.test': '10.0.0.7',
+  'metadata.test': '169.254.169.254',
+}
+
+async function lookup(hostname: string) {
+  const address = ADDRESSES[hostname]
+  if (address === undefined) throw Object.assign(new Error(`${hostname} is not known`), { code: 'ENOTFOUND' })
+  return [{ address, family: 4 }]
+}
+
 type WrapStore = (store: Store) => Store
 
 /** The app on a store of its own in a temporary folder; both go away with the test. */
@@ -69,9 +83,12 @@ async function openApp(
     rmSync(directory, { recursive: true, force: true })
   })
   const vault = await openVault(store, config.masterKeys ?? [{ id: 'test', key: randomBytes(32) }])
-  const own = depsOf(config, wrapStore(store), vault, clock)
+  const own = depsOf(config, wrapStore(store), store.queue, vault, clock)
+  await own.httpOut.close()
+  const httpOut = createHttpOut({ ...config.webhooks, allowLoopback: config.authMode === 'local', lookup })
+  atEnd(() => httpOut.close())
   const keys = new TestKeys(own.keys)
-  const deps: Deps = { ...own, keys }
+  const deps: Deps = { ...own, keys, httpOut }
   const app = buildApp(deps)
   const defaultKey = keys.add(SCOPES, `ws-${randomUUID()}`)
   return {

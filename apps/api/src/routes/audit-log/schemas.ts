@@ -10,10 +10,10 @@ export const AuditEntrySchema = z
     action: z.string().openapi({ description: 'What was done.', example: 'api_key.updated' }),
     actor: z
       .object({
-        type: z.enum(['api_key', 'operator']),
+        type: z.enum(['api_key', 'operator', 'server']),
         key_id: z.union([z.string(), z.null()]).openapi({ example: 'key_019aa5b2c3d47e5f8a9b0c1d2e3f4a5b' }),
       })
-      .openapi({ description: 'Who did it: an API key, or the operator on the server itself.' }),
+      .openapi({ description: 'Who did it: an API key, the operator on the server itself, or the server of its own accord.' }),
     target: z
       .object({
         type: z.string().openapi({ example: 'api_key' }),

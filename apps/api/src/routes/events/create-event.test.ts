@@ -74,6 +74,28 @@ describe('creating an event', () => {
   })
 })
 
+describe('a type of our own events', () => {
+  it.each(['triggers.', 'triggers.webhook.disabled', 'triggers.anything', '  triggers.x '])('is refused: "%s"', async (event_type) => {
+    const key = app.key()
+    const answer = await post({ ...INPUT, event_type }, key)
+    expectRefused(answer, 400, 'event_type')
+    expect(answer.body.error.details).toMatchObject({
+      issue: expect.stringContaining('must not begin with `triggers.`'),
+      suggestion: expect.stringContaining('a name of your own'),
+    })
+    expect((await app.request('/v1/events', { key })).body.events).toEqual([])
+  })
+
+  it.each(['triggers', 'Triggers.x', 'triggersx.y', 'my.triggers.x', 'webhook.disabled'])('is not %s', async (event_type) => {
+    await createEvent(app, app.key(), { event_type })
+  })
+
+  it('may be asked for in a list, which has none', async () => {
+    const answer = await app.request('/v1/events?event_type=triggers.delivery.dead', { key: app.key() })
+    expect([answer.status, answer.body.events]).toEqual([200, []])
+  })
+})
+
 describe.each(['source', 'event_type'])('%s', (field) => {
   const stored = async (value: string) => {
     const key = app.key()

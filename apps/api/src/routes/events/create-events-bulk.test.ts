@@ -65,6 +65,15 @@ describe('creating events in bulk', () => {
     expect(await stored(key)).toHaveLength(2)
   })
 
+  it('fails an item alone whose type is one of our own events', async () => {
+    const key = app.key()
+    const { status, body } = await post([INPUT, { ...INPUT, event_type: 'triggers.delivery.dead' }, INPUT], key)
+    expect([status, body.successful.map(({ index }: { index: number }) => index)]).toEqual([201, [0, 2]])
+    expect(body.failed).toEqual([{ index: 1, error: expect.objectContaining({ code: 'VALIDATION_ERROR' }) }])
+    expect(body.failed[0].error.details).toMatchObject({ field: 'event_type', suggestion: expect.any(String) })
+    expect(await stored(key)).toHaveLength(2)
+  })
+
   it('fails an item alone whose payload is too large or nested too deep', async () => {
     const nested = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`
     const large = { ...INPUT, payload: { t: 'x'.repeat(409_600) } }

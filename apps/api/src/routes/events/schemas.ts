@@ -1,9 +1,11 @@
 import { z } from '@hono/zod-openapi'
+import { isOwnType } from '../../domain/event-pattern.ts'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, type Metadata } from '../../domain/events.ts'
 import { RawJson, setMember } from '../../domain/json.ts'
-import { formatTime } from '../../domain/time.ts'
-import { EVENT_STATUSES, type EventRecord, PRIORITIES, type Priority } from '../../ports.ts'
+import { EVENT_STATUSES, PRIORITIES, type Priority } from '../../ports.ts'
 import { EXAMPLE_TIME, nameOf, requestId, timestamp } from '../schemas.ts'
+
+export { presentEvent } from '../../domain/event-json.ts'
 
 export const EXAMPLE_EVENT_ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
 
@@ -113,7 +115,13 @@ const payload = z
 export const EventInputSchema = z
   .strictObject({
     source: nameOf('The system that the event comes from.', 'my-app'),
-    event_type: nameOf('What happened.', 'user.created'),
+    event_type: nameOf(
+      'What happened. It does not begin with `triggers.`, as the events do that the server makes about webhooks.',
+      'user.created',
+    ).refine((type) => !isOwnType(type), {
+      message: 'must not begin with `triggers.`: those are events about webhooks, which the server makes itself',
+      params: { suggestion: 'Begin event_type with a name of your own, such as my-app.' },
+    }),
     payload,
     metadata: metadataInput.optional().transform((metadata) => metadata ?? readMetadata(undefined, () => {})),
   })
@@ -154,18 +162,4 @@ export const EXAMPLE_EVENT = {
   status: 'pending',
   metadata: { correlation_id: 'order-1042', region: 'eu-west-1', priority: 'high' },
   acknowledged_at: null,
-}
-
-/** An event as every call shows it. */
-export function presentEvent(event: EventRecord): z.input<typeof EventSchema> {
-  return {
-    event_id: event.eventId,
-    created_at: formatTime(event.createdAtUs),
-    source: event.source,
-    event_type: event.eventType,
-    payload: new RawJson('object', event.payload, 0),
-    status: event.status,
-    metadata: JSON.parse(event.metadata),
-    acknowledged_at: event.acknowledgedAtUs === null ? null : formatTime(event.acknowledgedAtUs),
-  }
 }
