@@ -1,6 +1,8 @@
 /** A call: its tries, the waits between them, and what its answer means. */
 import { ApiError, apiErrorFrom, ConnectionError, TimeoutError, TriggersError } from './errors.ts'
 import { VERSION } from './generated/version.ts'
+import { lowerCase } from './headers.ts'
+import { isObject } from './json.ts'
 import type { RequestInfo } from './options.ts'
 import { queryText } from './path.ts'
 import { newUuid, type Platform, runtimeName, systemPlatform } from './platform.ts'
@@ -25,6 +27,8 @@ interface Call extends Limits {
   /** The time that the last try was signed with, in Unix seconds; 0 before the first. */
   signedAt: number
   signal: AbortSignal | undefined
+  /** What no error may repeat. */
+  secrets: readonly string[]
 }
 
 export function createTransport(settings: Settings, platform: Platform = systemPlatform): Transport {
@@ -48,7 +52,7 @@ export function createTransport(settings: Settings, platform: Platform = systemP
       const info = { method: call.method, url: call.url, requestId: call.requestId, attempt: retries + 1 }
       const outcome = await attempt<T>(call, info)
       if (!(outcome instanceof TriggersError)) return { ...outcome, maybeReachedServer }
-      const done = outcome instanceof ApiError ? spec.treatAsDone?.(outcome, { maybeReachedServer }) : undefined
+      const done = maybeReachedServer && outcome instanceof ApiError ? spec.treatAsDone?.(outcome) : undefined
       if (done !== undefined && outcome instanceof ApiError) {
         return {
           ...done,
@@ -68,7 +72,7 @@ export function createTransport(settings: Settings, platform: Platform = systemP
     }
   }
 
-  function prepare<T>({ method, path, query, body, bodyText, options = {} }: RequestSpec<T>): Call {
+  function prepare<T>({ method, path, query, body, bodyText, secrets = [], options = {} }: RequestSpec<T>): Call {
     const text = bodyText ?? (body === undefined ? undefined : JSON.stringify(body))
     const given = lowerCase(options.headers)
     const requestId = given['x-request-id'] ?? headers['x-request-id'] ?? newUuid()
@@ -95,6 +99,8 @@ export function createTransport(settings: Settings, platform: Platform = systemP
       endsAtMs: platform.nowMs() + limits.totalTimeoutMs,
       signedAt: 0,
       signal: options.signal,
+      // The longest first, as one may be part of another.
+      secrets: [settings.apiKey, settings.signingSecret ?? '', ...secrets.flatMap(writings)].sort((a, b) => b.length - a.length),
     }
   }
 
@@ -119,7 +125,7 @@ export function createTransport(settings: Settings, platform: Platform = systemP
       tell(() => settings.logger?.onRequest?.(info))
       const answer = await send({ method, url, headers: { ...call.headers, ...signature }, body, signal: controller.signal })
       tell(() => settings.logger?.onResponse?.({ ...info, status: answer.status, durationMs: platform.nowMs() - startedAtMs }))
-      return read<T>(answer, requestId)
+      return read<T>(answer, call)
     } catch (failure) {
       signal?.throwIfAborted()
       if (controller.signal.aborted) {
@@ -128,23 +134,23 @@ export function createTransport(settings: Settings, platform: Platform = systemP
           : new TimeoutError('try', call.timeoutMs, requestId)
       }
       if (!(failure instanceof SendFailure)) throw failure
-      return lostConnection(failure.message, failure.code, requestId)
+      return lostConnection(failure.message, failure.code, call)
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
     }
   }
 
-  function read<T>({ status, headers, text }: Answer, sentId: string): Omit<TransportResponse<T>, 'maybeReachedServer'> | TriggersError {
-    const requestId = headers['x-request-id'] ?? sentId
+  function read<T>({ status, headers, text }: Answer, call: Call): Omit<TransportResponse<T>, 'maybeReachedServer'> | TriggersError {
+    const requestId = headers['x-request-id'] ?? call.requestId
     // A server or proxy that repeats what it was sent must not get a secret into somebody's log.
-    if (status < 200 || status > 299) return apiErrorOf({ status, headers, text: withoutSecrets(text) }, requestId, platform.nowMs())
+    if (status < 200 || status > 299) return apiErrorOf({ status, headers, text }, requestId, platform.nowMs(), call.secrets)
     const data = text === '' && status === 204 ? undefined : parse(text)
     if (data !== undefined || status === 204) {
       // What the body is, the API's document says.
       return { data: data as T, status, headers, requestId }
     }
-    if (headers['content-type']?.includes('json')) return lostConnection('the answer ended early', undefined, requestId)
+    if (headers['content-type']?.includes('json')) return lostConnection('the answer ended early', undefined, { ...call, requestId })
     return apiErrorFrom({
       status,
       code: `HTTP_${status}`,
@@ -156,22 +162,28 @@ export function createTransport(settings: Settings, platform: Platform = systemP
     })
   }
 
-  function lostConnection(reason: string, code: string | undefined, requestId: string): ConnectionError {
+  function lostConnection(reason: string, code: string | undefined, { requestId, secrets }: Call): ConnectionError {
     const what = [reason, code !== undefined && !reason.includes(code) && `(${code})`].filter(Boolean).join(' ')
-    return new ConnectionError(withoutSecrets(`No answer from ${settings.baseUrl}: ${what}.`), { code, requestId })
-  }
-
-  function withoutSecrets(text: string): string {
-    return [settings.apiKey, settings.signingSecret].reduce<string>(
-      (left, secret) => (secret ? left.replaceAll(secret, '[secret]') : left),
-      text,
-    )
+    return new ConnectionError(without(secrets, `No answer from ${settings.baseUrl}: ${what}.`), { code, requestId })
   }
 }
 
+/** Shorter texts than this are no secrets, and would tear holes into any message. */
+const MIN_SECRET_CHARACTERS = 8
+
+/** A secret of a body as it is, and as it stands in JSON. */
+function writings(secret: string): string[] {
+  return secret.length < MIN_SECRET_CHARACTERS ? [] : [secret, JSON.stringify(secret).slice(1, -1)]
+}
+
+function without(secrets: readonly string[], text: string): string {
+  return secrets.reduce((left, secret) => (secret ? left.replaceAll(secret, '[secret]') : left), text)
+}
+
 /** @returns the error that the server described, or one that says as much as there is to say when it did not */
-function apiErrorOf({ status, headers, text }: Answer, requestId: string, nowMs: number): ApiError {
-  const body = parse(text)
+function apiErrorOf({ status, headers, text }: Answer, requestId: string, nowMs: number, secrets: readonly string[]): ApiError {
+  // In the names, then in the texts, however they were escaped.
+  const body = parse(without(secrets, text), (_, value) => (typeof value === 'string' ? without(secrets, value) : value))
   const described = isObject(body) && isObject(body['error']) ? body['error'] : {}
   const { code, message, details } = described
   return apiErrorFrom({
@@ -186,22 +198,12 @@ function apiErrorOf({ status, headers, text }: Answer, requestId: string, nowMs:
 }
 
 /** @returns undefined where the text is no JSON */
-function parse(text: string): unknown {
+function parse(text: string, revive?: (name: string, value: unknown) => unknown): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text, revive)
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-function lowerCase(headers: Readonly<Record<string, string | undefined>> = {}): Record<string, string> {
-  const lower: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) lower[name.toLowerCase()] = value
-  return lower
 }
 
 /** A hook changes nothing about the call, not even by throwing. */

@@ -3,8 +3,11 @@ import { createTransport } from './call.ts'
 import type { RequestOptions, TriggersOptions } from './options.ts'
 import { ApiKeysResource } from './resources/api-keys.ts'
 import { AuditLogResource } from './resources/audit-log.ts'
+import { DeliveriesResource } from './resources/deliveries.ts'
 import { EventsResource } from './resources/events.ts'
 import { InboxResource } from './resources/inbox.ts'
+import { ReplaysResource } from './resources/replays.ts'
+import { WebhooksResource } from './resources/webhooks.ts'
 import { settingsFrom } from './settings.ts'
 import type { Transport } from './transport.ts'
 import type { Health, Whoami } from './types.ts'
@@ -21,6 +24,9 @@ export class Triggers {
   readonly baseUrl: string
   readonly events: EventsResource
   readonly inbox: InboxResource
+  readonly webhooks: WebhooksResource
+  readonly deliveries: DeliveriesResource
+  readonly replays: ReplaysResource
   readonly apiKeys: ApiKeysResource
   readonly auditLog: AuditLogResource
   readonly #transport: Transport
@@ -32,6 +38,9 @@ export class Triggers {
     this.#transport = createTransport(settings)
     this.events = new EventsResource(this.#transport)
     this.inbox = new InboxResource(this.#transport)
+    this.webhooks = new WebhooksResource(this.#transport)
+    this.deliveries = new DeliveriesResource(this.#transport)
+    this.replays = new ReplaysResource(this.#transport)
     this.apiKeys = new ApiKeysResource(this.#transport)
     this.auditLog = new AuditLogResource(this.#transport)
   }

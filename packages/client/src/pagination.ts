@@ -51,16 +51,20 @@ interface PageBody {
   request_id: string
 }
 
-/** Reads the list at `path`, a page at a time; `itemsOf` finds a page's items in its body. */
+/**
+ * Reads the list at `path`, a page at a time; `itemsOf` finds a page's items in its body. A path that cannot be made, for want of an id
+ * say, is a rejection too.
+ */
 export function readPages<T, Body extends PageBody>(
   transport: Transport,
-  path: string,
+  path: string | (() => string),
   query: { cursor?: string | undefined } | undefined,
   options: RequestOptions | undefined,
   itemsOf: (body: Body) => T[],
 ): PagePromise<T> {
   const readPage = async (cursor: string | undefined): Promise<ApiResponse<Page<T>>> => {
-    const response = await transport.request<Body>({ method: 'GET', path, query: { ...query, cursor }, options, retry: 'always' })
+    const target = typeof path === 'string' ? path : path()
+    const response = await transport.request<Body>({ method: 'GET', path: target, query: { ...query, cursor }, options, retry: 'always' })
     const { data: body } = response
     const page = new Page(itemsOf(body), body.pagination.next_cursor, body.request_id, (next) => new PagePromise(readPage(next)))
     return { ...response, data: page }

@@ -1,4 +1,5 @@
 /** What the client takes from where it runs; everything that is not there everywhere is guarded. */
+import { hexOf } from './signing.ts'
 
 /** The clock, the dice and the timer, which tests replace. */
 export interface Platform {
@@ -28,12 +29,10 @@ function wait(delayMs: number, signal?: AbortSignal): Promise<void> {
 /** @returns a random UUID, also in a page that came without TLS, where `crypto.randomUUID` is missing */
 export function newUuid(): string {
   if (typeof crypto.randomUUID === 'function') return crypto.randomUUID()
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  const hex = Array.from(bytes, (byte, at) => {
-    const value = at === 6 ? (byte & 0x0f) | 0x40 : at === 8 ? (byte & 0x3f) | 0x80 : byte
-    return value.toString(16).padStart(2, '0')
-  }).join('')
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+  const bytes = crypto
+    .getRandomValues(new Uint8Array(16))
+    .map((byte, at) => (at === 6 ? (byte & 0x0f) | 0x40 : at === 8 ? (byte & 0x3f) | 0x80 : byte))
+  return hexOf(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
 }
 
 interface Runtimes {

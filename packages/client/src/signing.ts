@@ -59,7 +59,6 @@ export function hexOf(bytes: Uint8Array): string {
 function subtle() {
   // Older browsers' types promise it, but pages that came over plain http have none.
   const found = globalThis.crypto?.subtle as typeof globalThis.crypto.subtle | undefined
-  if (found === undefined)
-    throw new Error('Signatures need WebCrypto (crypto.subtle): Node 20 or newer, a worker, or a page that came over https.')
+  if (found === undefined) throw new Error('Signatures need WebCrypto (crypto.subtle): Node 20 or newer, a worker, or a page over https.')
   return found
 }

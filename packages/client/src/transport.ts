@@ -1,6 +1,7 @@
 /** What a call is to the resources, and how one try of it is sent: the only file that knows axios. */
 import axios from 'axios'
 import type { ApiError } from './errors.ts'
+import { lowerCase } from './headers.ts'
 import type { RequestOptions } from './options.ts'
 
 /** An answer with what came beside its body. */
@@ -36,10 +37,15 @@ export interface RequestSpec<T> {
   body?: unknown
   /** JSON that is sent as it is, in place of `body`. */
   bodyText?: string | undefined
+  /** Texts that are sent with this call, and that no error may repeat: a webhook's secret, say. */
+  secrets?: readonly string[] | undefined
   options?: RequestOptions | undefined
   retry: RetryClass
-  /** Turns an error into success, when it only says that an earlier try whose answer was lost has done the work. */
-  treatAsDone?: (error: ApiError, context: { maybeReachedServer: boolean }) => { data: T } | undefined
+  /**
+   * Turns an error into success, when it only says that an earlier try whose answer was lost has done the work. Asked only where there was
+   * such a try.
+   */
+  treatAsDone?: (error: ApiError) => { data: T } | undefined
 }
 
 /** Sends a call, with its retries. */
@@ -103,7 +109,7 @@ export function createSender(fetchAdapter: boolean | typeof globalThis.fetch): (
         // Where we say nothing of these two, axios shall not either.
         headers: { 'content-type': false, 'user-agent': false, ...headers },
       })
-      return { status: answer.status, headers: namedHeaders(answer.headers), text: answer.data }
+      return { status: answer.status, headers: lowerCase(answer.headers), text: answer.data }
     } catch (error) {
       throw sendFailureOf(error)
     }
@@ -118,12 +124,6 @@ function keepAliveAgents() {
   // A worker may have the function, and not the modules.
   if (!http?.Agent || !https?.Agent) return {}
   return { httpAgent: new http.Agent({ keepAlive: true }), httpsAgent: new https.Agent({ keepAlive: true }) }
-}
-
-function namedHeaders(headers: object): Record<string, string> {
-  const named: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) named[name.toLowerCase()] = String(value)
-  return named
 }
 
 /** Takes the few words that say what happened: axios' own error holds the request, with the API key in its headers. */

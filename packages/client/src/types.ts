@@ -67,6 +67,92 @@ export type EventQuery = Omit<Query<'listEvents'>, 'metadata.{key}'> & MetadataQ
 /** Which events `inbox.list()` gives. */
 export type InboxQuery = Omit<Query<'listInbox'>, 'metadata.{key}'> & MetadataQuery
 
+/** A webhook as it is read: never with its secret, nor with the values of its own headers. */
+export type Webhook = Schemas['Webhook']
+
+/** One webhook, with the id of the request that read it. */
+export type SingleWebhook = Schemas['SingleWebhook']
+
+/** A webhook to create. */
+export type WebhookInput = Given<Schemas['WebhookInput']>
+
+/** A new webhook, with its secret, shown this once, where the server made it. */
+export type WebhookCreated = Schemas['WebhookCreated']
+
+/** What to change on a webhook. What was read can be sent back: its read-only fields are ignored. */
+export type WebhookChanges = Given<Schemas['WebhookChanges']>
+
+/** What an event must be like beside its type. All of it must hold. */
+export type WebhookFilter = Schemas['WebhookFilter']
+
+/** A condition on one value of an event's payload. */
+export type PayloadCondition = Schemas['PayloadCondition']
+
+/** Which webhooks `webhooks.list()` gives. */
+export type WebhookQuery = Query<'listWebhooks'>
+
+/** What became of a test. */
+export type WebhookTested = Schemas['WebhookTested']
+
+/** How a webhook's secret is replaced. */
+export type RotateWebhookSecretInput = Query<'rotateWebhookSecret'> & Given<Schemas['WebhookSecretInput']>
+
+/** A webhook's new secret, which is shown this once. */
+export type WebhookSecretRotated = Schemas['WebhookSecretRotated']
+
+/** One event for one webhook, with every attempt to send it. */
+export type Delivery = Schemas['Delivery']
+
+/** One attempt of a delivery, and what the receiver answered. */
+export type DeliveryAttempt = Schemas['DeliveryAttempt']
+
+/** How far a delivery is. */
+export type DeliveryStatus = Delivery['status']
+
+/** One delivery, with the id of the request that read it. */
+export type SingleDelivery = Schemas['SingleDelivery']
+
+/** Which deliveries of a webhook or an event are given. */
+export type DeliveryQuery = Query<'listDeliveries'>
+
+/** The answer to a retry by hand. */
+export type DeliveryRetried = Schemas['DeliveryRetried']
+
+/** What a replay sends. */
+export type ReplayInput = Given<Schemas['ReplayInput']>
+
+/** Events of the past that are sent to a webhook again, and how far that is. */
+export type Replay = Schemas['Replay']
+
+/** How far a replay is; it has ended when it is not `running`. */
+export type ReplayStatus = Replay['status']
+
+/** One replay, with the id of the request that read it. */
+export type SingleReplay = Schemas['SingleReplay']
+
+/** How many events a replay would send. */
+export type ReplayCounted = Schemas['ReplayCounted']
+
+/** Which replays `webhooks.replays()` gives. */
+export type ReplayQuery = Query<'listReplays'>
+
+/** What every webhook made of an event. */
+export type EventTrace = Schemas['EventTrace']
+
+/** What one webhook made of an event: whether it matched, why or why not, and its deliveries. */
+export type TracedWebhook = Schemas['TracedWebhook']
+
+/** The payload within one of the document's own events, without the index signature that any payload has. */
+type OwnPayload<Sent> = Sent extends { event_id: string; payload?: infer Payload } ? Named<NonNullable<Payload>> : never
+type Named<T> = { [K in keyof T as string extends K ? never : number extends K ? never : K]: T[K] }
+
+/** The payloads of the server's own events, by type. They go to webhooks that ask for `triggers.*`, and into no inbox. */
+export interface TriggersEvents {
+  'triggers.webhook.disabled': OwnPayload<Schemas['WebhookDisabledEvent']>
+  'triggers.webhook.recovered': OwnPayload<Schemas['WebhookRecoveredEvent']>
+  'triggers.delivery.dead': OwnPayload<Schemas['DeliveryDeadEvent']>
+}
+
 /** An API key, without its secrets. */
 export type ApiKey = Schemas['ApiKey']
 

@@ -1,4 +1,5 @@
 import { SignatureVerificationError } from './errors.ts'
+import { isObject } from './json.ts'
 import { bytesOf } from './signing.ts'
 import type { Event, JsonObject } from './types.ts'
 import { isSame, parsePlainSignature, parseStandardSignatures, plainSignature, standardSignature } from './webhook-signature.ts'
@@ -149,7 +150,8 @@ function missing(headers: Map<string, string>, allowPlain: boolean): MissingSign
   return new MissingSignatureHeaderError(`Missing: ${names.join(', ')}. ${hint}`)
 }
 
-function secretsOf(secrets: string | readonly string[]): readonly string[] {
+/** @internal @throws TypeError when there is none */
+export function secretsOf(secrets: string | readonly string[]): readonly string[] {
   const list = typeof secrets === 'string' ? [secrets] : secrets
   // Callers in JavaScript give what an unset environment variable holds.
   if (!Array.isArray(list) || list.length === 0 || list.some((secret) => typeof secret !== 'string' || secret === '')) {
@@ -163,11 +165,9 @@ function bodyBytes(rawBody: unknown): Uint8Array {
   // Not by instanceof: test runners have classes of their own.
   if (ArrayBuffer.isView(rawBody)) return new Uint8Array(rawBody.buffer, rawBody.byteOffset, rawBody.byteLength)
   if (Object.prototype.toString.call(rawBody) === '[object ArrayBuffer]') return new Uint8Array(rawBody as ArrayBuffer)
-  const given =
-    rawBody === null || rawBody === undefined ? String(rawBody) : typeof rawBody === 'object' ? 'a parsed object' : typeof rawBody
+  const given = rawBody === null ? 'null' : typeof rawBody === 'object' ? 'a parsed object' : typeof rawBody
   throw new RawBodyRequiredError(
     `Give the raw body: its text or bytes as they came; this is ${given}. ` +
-      'A body that was parsed and serialised again has other bytes than the signed ones. ' +
       'In Express use express.raw({ type: "application/json" }) on this route, elsewhere await request.text().',
   )
 }
@@ -204,8 +204,4 @@ function parse(body: Uint8Array): unknown {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

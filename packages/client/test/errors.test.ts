@@ -123,10 +123,11 @@ describe('secrets', () => {
     const triggers = new Triggers({ apiKey: KEY, signingSecret: SECRET, baseUrl: server.url })
     const list = triggers.inbox.list()
     const response = await list.withResponse()
-    for (const value of [triggers, triggers.events, triggers.inbox, triggers.apiKeys, list, await list, response]) {
+    const { events, inbox, webhooks, deliveries, replays, apiKeys } = triggers
+    for (const value of [triggers, events, inbox, webhooks, deliveries, replays, apiKeys, list, await list, response]) {
       expect(secretsIn(value)).toEqual([])
     }
-    expect(Object.keys({ ...triggers })).toEqual(['baseUrl', 'events', 'inbox', 'apiKeys', 'auditLog'])
+    expect(Object.keys({ ...triggers })).toEqual(['baseUrl', 'events', 'inbox', 'webhooks', 'deliveries', 'replays', 'apiKeys', 'auditLog'])
   })
 
   it('are not in what a wrong option is answered with', () => {

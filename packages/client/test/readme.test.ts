@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from './free-port.ts'
 import { TSC } from './publishing/consumers.ts'
 import { PACKAGE, packPackage, REPOSITORY, temporaryFolder, unpack } from './publishing/packed.ts'
 import { startServer, type TestServer } from './server.ts'
@@ -63,6 +64,28 @@ describe('the first minute', { timeout: TIMEOUT_MS }, () => {
   })
 })
 
+describe('the webhook', { timeout: TIMEOUT_MS }, () => {
+  let server: TestServer
+  beforeAll(async () => {
+    server = await startServer()
+  })
+  afterAll(() => server?.stop())
+
+  it('is received as printed', async () => {
+    const folder = temporaryFolder()
+    const [program] = blocks.filter(({ title }) => title === 'Webhooks')
+    expect(README).toContain('Save this as `webhook.mjs`')
+    const port = String(await freePort())
+    expect(program?.text.match(/\b4001\b/g)).toHaveLength(2)
+    mkdirSync(join(folder, 'node_modules/@triggers'), { recursive: true })
+    symlinkSync(PACKAGE, join(folder, 'node_modules/@triggers/client'))
+    writeFileSync(join(folder, 'webhook.mjs'), program?.text.replaceAll('4001', port) ?? '')
+    const env = { ...process.env, TRIGGERS_URL: server.url, TRIGGERS_API_KEY: '' }
+    const { stdout } = await promisify(execFile)(process.execPath, ['webhook.mjs'], { cwd: folder, env, timeout: 30_000 })
+    expect(stdout).toBe('received { order: 1042 }\nmatched\n')
+  })
+})
+
 describe('the page', () => {
   it('shows code that compiles with the packed types', { timeout: TIMEOUT_MS }, () => {
     const folder = temporaryFolder()
@@ -98,7 +121,12 @@ describe('the page', () => {
 
   it('names every option and every error', () => {
     const source = (name: string) => readFileSync(join(PACKAGE, 'src', name), 'utf8')
-    const options = [...(source('options.ts') + source('consume.ts')).matchAll(/^ {2}(\w+)\?: /gm)].map(([, name]) => name)
+    const options = [
+      ...['options.ts', 'consume.ts', 'webhook-handler.ts', 'resources/replays.ts']
+        .map(source)
+        .join('')
+        .matchAll(/^ {2}(\w+)\?: /gm),
+    ].map(([, name]) => name)
     const errors = ['errors.ts', 'batches.ts', 'webhooks.ts'].flatMap((name) =>
       [...source(name).matchAll(/^export class (\w+Error)\b/gm)].map(([, error]) => error),
     )
@@ -120,11 +148,14 @@ describe('the page', () => {
       Object.getOwnPropertyNames(Object.getPrototypeOf(resource))
         .filter((name) => name !== 'constructor' && name !== 'toJSON')
         .sort()
-    const { events, inbox, apiKeys, auditLog } = triggers
+    const { events, inbox, webhooks, deliveries, replays, apiKeys, auditLog } = triggers
     expect(rows).toEqual({
       triggers: callsOf(triggers),
       'triggers.events': callsOf(events),
       'triggers.inbox': callsOf(inbox),
+      'triggers.webhooks': callsOf(webhooks),
+      'triggers.deliveries': callsOf(deliveries),
+      'triggers.replays': callsOf(replays),
       'triggers.apiKeys': callsOf(apiKeys),
       'triggers.auditLog': callsOf(auditLog),
     })

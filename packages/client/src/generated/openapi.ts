@@ -73,6 +73,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/events/{event_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List an event's deliveries
+         * @description Lists what was sent of the event to every webhook, with all attempts, newest first; also of an event that is gone, as long as its deliveries are kept. A page ends early, with a cursor, when its body would pass 5 MB.
+         */
+        get: operations["listEventDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events/{event_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trace an event
+         * @description Tells of every webhook of the workspace, newest first, whether the event went to it, or why not, with all attempts. A webhook without a delivery of it is judged as it is now. Where all answers together would pass 5 MB, the older ones’ `response_body` is left empty; each delivery alone has it.
+         */
+        get: operations["traceEvent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/inbox": {
         parameters: {
             query?: never;
@@ -127,6 +167,238 @@ export interface paths {
          * @description Takes an event out of the inbox; it stays readable. Acknowledging it again is 409. A body is ignored.
          */
         post: operations["ackEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the webhooks
+         * @description Lists the webhooks of the workspace, newest first; never a secret.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Make a webhook
+         * @description Makes a webhook: every event of the workspace that is created from now on, and matches `events` and `filter`, is sent to `url`. Without a `secret` one is generated, and shown this once. An address that is private, or a name that resolves to one, is 400 unless the server allows it. A workspace has at most 1000 webhooks; one more is 409.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description Gives one webhook of the workspace; never a secret, nor the values of its headers.
+         */
+        get: operations["getWebhook"];
+        /**
+         * Change a webhook
+         * @description Changes the fields that are given. A webhook as it was read can be sent back: its read-only fields are ignored. A `secret` acts at once, without an overlap; to rotate is gentler. Deliveries that are under way are sent as the webhook is when each attempt begins. `is_active: false` holds its pending deliveries; those, and what was missed, are sent by a replay once it is active again.
+         */
+        put: operations["updateWebhook"];
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Removes a webhook for good. Its pending and held deliveries are cancelled. One that is gone already is 404. A body is ignored.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test event
+         * @description Sends an event of source `test` and type `webhook.test`, signed as any other, at once and one time, to a webhook that is not active, too. The event is in no list and no inbox, and there is no delivery of it. The answer is 200 whatever the receiver does. A body is ignored.
+         */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate a webhook's secret
+         * @description Gives the webhook a new secret: the one in the body, or a generated one. The former one goes on working until `previous_expires_at`; meanwhile `webhook-signature` has a signature by each, the new one first, and `X-Webhook-Signature` stays the former one’s. At most two secrets work: a further rotation ends the oldest. The body may be left out.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a webhook's deliveries
+         * @description Lists the webhook's deliveries with all their attempts, newest first. They are kept a day longer than their events. A page ends early, with a cursor, when its body would pass 5 MB.
+         */
+        get: operations["listDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{delivery_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a delivery
+         * @description Gives one delivery of the workspace, with all its attempts; that of a webhook or an event that is gone, too, as long as it is kept.
+         */
+        get: operations["getDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/deliveries/{delivery_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retry a delivery
+         * @description Sends a delivery that has ended once more, now, and again by the whole retry schedule if it fails; one that was delivered, too. It is 409 while it is pending, while its webhook is not active, and when its event is gone. A body is ignored.
+         */
+        post: operations["retryDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay events to a webhook
+         * @description Sends the events of a span of time again that match the webhook as it is now: what it missed while it was not active, what is dead or held, or everything; events from before the webhook was made, too. Each has its first `webhook-id`. It runs in the background at its own rate, beside what happens now. `dry_run` counts the events, which takes as long as reading all of the span, and stops when the caller hangs up. A webhook that is not active is 409.
+         */
+        post: operations["replayWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webhooks/{webhook_id}/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a webhook's replays
+         * @description Lists the webhook's replays, those that have ended too, newest first.
+         */
+        get: operations["listReplays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/replays/{replay_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a replay
+         * @description Gives one replay of the workspace, with how far it has come.
+         */
+        get: operations["getReplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/replays/{replay_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a replay
+         * @description Ends a replay that runs: its deliveries that wait are cancelled; an attempt that is under way is not called back. One that has ended is 409. A body is ignored.
+         */
+        post: operations["cancelReplay"];
         delete?: never;
         options?: never;
         head?: never;
@@ -306,9 +578,400 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    eventDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An event is delivered
+         * @description Sent for each event that a webhook matches, at least once, and perhaps in another order than they were created in. Verify the signature over the bytes as they came, before parsing them. The body is the event; with `payload_format: standard` it is in `data`.
+         */
+        post: operations["eventDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    webhookDisabled: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A webhook was switched off
+         * @description A webhook of the workspace was switched off, since every attempt failed for five days, or its receiver answered 410. Sent to webhooks with `triggers.webhook.disabled` or `triggers.*` among their `events`; it is in no list and no inbox.
+         */
+        post: operations["webhookDisabled"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    webhookRecovered: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A webhook works again
+         * @description A delivery succeeded, the first one after a delivery of that webhook died or the webhook was switched off. Sent to webhooks with `triggers.webhook.recovered` or `triggers.*` among their `events`; it is in no list and no inbox.
+         */
+        post: operations["webhookRecovered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    deliveryDead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A delivery is dead
+         * @description Every attempt at a delivery failed; it is not tried again unless it is retried by hand. Sent to webhooks with `triggers.delivery.dead` or `triggers.*` among their `events`; it is in no list and no inbox.
+         */
+        post: operations["deliveryDead"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
+        Event: {
+            /**
+             * Format: uuid
+             * @description The event's id: a UUID of version 7, lower case.
+             * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
+             */
+            event_id: string;
+            /**
+             * Format: date-time
+             * @description When the event was stored. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * @description The system that the event comes from.
+             * @example my-app
+             */
+            source: string;
+            /**
+             * @description What happened.
+             * @example user.created
+             */
+            event_type: string;
+            /**
+             * @description Your data, kept as sent: at most 409600 bytes as compact JSON, 128 levels deep.
+             * @example {
+             *       "user_id": "123",
+             *       "plan": "pro"
+             *     }
+             */
+            payload: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description `pending` until it is acknowledged.
+             * @enum {string}
+             */
+            status: "pending" | "acknowledged";
+            metadata: components["schemas"]["Metadata"];
+            /**
+             * @description When it was acknowledged; null while pending.
+             * @example null
+             */
+            acknowledged_at: string | null;
+        };
+        Metadata: {
+            /** @enum {string} */
+            priority: "low" | "normal" | "high";
+            correlation_id?: string;
+            idempotency_key?: string;
+        } & {
+            [key: string]: string | number | boolean;
+        };
+        StandardEvent: {
+            /**
+             * @description The event's type.
+             * @example user.created
+             */
+            type: string;
+            /**
+             * Format: date-time
+             * @description When the event was stored. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            timestamp: string;
+            data: components["schemas"]["Event"];
+        };
+        WebhookDisabledEvent: (components["schemas"]["Event"] & {
+            /** @enum {string} */
+            source?: "triggers";
+            /** @enum {string} */
+            event_type?: "triggers.webhook.disabled";
+            payload?: {
+                /**
+                 * Format: uuid
+                 * @description The webhook's id: a UUID of version 7, lower case.
+                 * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+                 */
+                webhook_id: string;
+                /**
+                 * @description Where the webhook sends to, without its query.
+                 * @example https://example.com/hooks/triggers
+                 */
+                url: string;
+                /**
+                 * @description Why.
+                 * @example failing
+                 * @enum {string}
+                 */
+                reason: "manual" | "failing" | "gone";
+                /**
+                 * Format: date-time
+                 * @description When. UTC, ISO 8601 with microseconds.
+                 * @example 2025-11-21T08:00:00.123456Z
+                 */
+                disabled_at: string;
+                /**
+                 * Format: date-time
+                 * @description Until when the last of what is held can be replayed: as long as its events live. UTC, ISO 8601 with microseconds.
+                 * @example 2025-11-21T08:00:00.123456Z
+                 */
+                deliveries_held_until: string;
+            };
+        }) | {
+            /** @enum {string} */
+            type: "triggers.webhook.disabled";
+            /**
+             * Format: date-time
+             * @description When the event was made. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            timestamp: string;
+            data: components["schemas"]["Event"] & {
+                /** @enum {string} */
+                source?: "triggers";
+                /** @enum {string} */
+                event_type?: "triggers.webhook.disabled";
+                payload?: {
+                    /**
+                     * Format: uuid
+                     * @description The webhook's id: a UUID of version 7, lower case.
+                     * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+                     */
+                    webhook_id: string;
+                    /**
+                     * @description Where the webhook sends to, without its query.
+                     * @example https://example.com/hooks/triggers
+                     */
+                    url: string;
+                    /**
+                     * @description Why.
+                     * @example failing
+                     * @enum {string}
+                     */
+                    reason: "manual" | "failing" | "gone";
+                    /**
+                     * Format: date-time
+                     * @description When. UTC, ISO 8601 with microseconds.
+                     * @example 2025-11-21T08:00:00.123456Z
+                     */
+                    disabled_at: string;
+                    /**
+                     * Format: date-time
+                     * @description Until when the last of what is held can be replayed: as long as its events live. UTC, ISO 8601 with microseconds.
+                     * @example 2025-11-21T08:00:00.123456Z
+                     */
+                    deliveries_held_until: string;
+                };
+            };
+        };
+        WebhookRecoveredEvent: (components["schemas"]["Event"] & {
+            /** @enum {string} */
+            source?: "triggers";
+            /** @enum {string} */
+            event_type?: "triggers.webhook.recovered";
+            payload?: {
+                /**
+                 * Format: uuid
+                 * @description The webhook's id: a UUID of version 7, lower case.
+                 * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+                 */
+                webhook_id: string;
+                /**
+                 * @description Where the webhook sends to, without its query.
+                 * @example https://example.com/hooks/triggers
+                 */
+                url: string;
+                /**
+                 * Format: date-time
+                 * @description When. UTC, ISO 8601 with microseconds.
+                 * @example 2025-11-21T08:00:00.123456Z
+                 */
+                recovered_at: string;
+            };
+        }) | {
+            /** @enum {string} */
+            type: "triggers.webhook.recovered";
+            /**
+             * Format: date-time
+             * @description When the event was made. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            timestamp: string;
+            data: components["schemas"]["Event"] & {
+                /** @enum {string} */
+                source?: "triggers";
+                /** @enum {string} */
+                event_type?: "triggers.webhook.recovered";
+                payload?: {
+                    /**
+                     * Format: uuid
+                     * @description The webhook's id: a UUID of version 7, lower case.
+                     * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+                     */
+                    webhook_id: string;
+                    /**
+                     * @description Where the webhook sends to, without its query.
+                     * @example https://example.com/hooks/triggers
+                     */
+                    url: string;
+                    /**
+                     * Format: date-time
+                     * @description When. UTC, ISO 8601 with microseconds.
+                     * @example 2025-11-21T08:00:00.123456Z
+                     */
+                    recovered_at: string;
+                };
+            };
+        };
+        DeliveryDeadEvent: (components["schemas"]["Event"] & {
+            /** @enum {string} */
+            source?: "triggers";
+            /** @enum {string} */
+            event_type?: "triggers.delivery.dead";
+            payload?: {
+                /**
+                 * Format: uuid
+                 * @description The delivery's id.
+                 * @example 019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09
+                 */
+                delivery_id: string;
+                /**
+                 * Format: uuid
+                 * @description The webhook's id: a UUID of version 7, lower case.
+                 * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+                 */
+                webhook_id: string;
+                /**
+                 * Format: uuid
+                 * @description The event's id: a UUID of version 7, lower case.
+                 * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
+                 */
+                event_id: string;
+                /**
+                 * @description Of the event that was not delivered.
+                 * @example user.created
+                 */
+                event_type: string;
+                /**
+                 * @description How often it was tried.
+                 * @example 9
+                 */
+                attempt_count: number;
+                /**
+                 * @description What the last attempt was answered with; null: not at all.
+                 * @example 503
+                 */
+                last_status_code: number | null;
+                /**
+                 * @description Why it was not answered; null: it was.
+                 * @example null
+                 */
+                last_error: ("url_refused" | "dns_failed" | "address_refused" | "connect_timeout" | "connection_refused" | "connection_reset" | "connection_failed" | "tls_failed" | "proxy_failed" | "timeout" | "invalid_answer") | null;
+            };
+        }) | {
+            /** @enum {string} */
+            type: "triggers.delivery.dead";
+            /**
+             * Format: date-time
+             * @description When the event was made. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            timestamp: string;
+            data: components["schemas"]["Event"] & {
+                /** @enum {string} */
+                source?: "triggers";
+                /** @enum {string} */
+                event_type?: "triggers.delivery.dead";
+                payload?: {
+                    /**
+                     * Format: uuid
+                     * @description The delivery's id.
+                     * @example 019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09
+                     */
+                    delivery_id: string;
+                    /**
+                     * Format: uuid
+                     * @description The webhook's id: a UUID of version 7, lower case.
+                     * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+                     */
+                    webhook_id: string;
+                    /**
+                     * Format: uuid
+                     * @description The event's id: a UUID of version 7, lower case.
+                     * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
+                     */
+                    event_id: string;
+                    /**
+                     * @description Of the event that was not delivered.
+                     * @example user.created
+                     */
+                    event_type: string;
+                    /**
+                     * @description How often it was tried.
+                     * @example 9
+                     */
+                    attempt_count: number;
+                    /**
+                     * @description What the last attempt was answered with; null: not at all.
+                     * @example 503
+                     */
+                    last_status_code: number | null;
+                    /**
+                     * @description Why it was not answered; null: it was.
+                     * @example null
+                     */
+                    last_error: ("url_refused" | "dns_failed" | "address_refused" | "connect_timeout" | "connection_refused" | "connection_reset" | "connection_failed" | "tls_failed" | "proxy_failed" | "timeout" | "invalid_answer") | null;
+                };
+            };
+        };
         EventCreated: {
             /**
              * Format: uuid
@@ -365,7 +1028,7 @@ export interface components {
              */
             source: string;
             /**
-             * @description What happened.
+             * @description What happened. It does not begin with `triggers.`, as the events do that the server makes about webhooks.
              * @example user.created
              */
             event_type: string;
@@ -421,59 +1084,6 @@ export interface components {
              * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
              */
             request_id: string;
-        };
-        Event: {
-            /**
-             * Format: uuid
-             * @description The event's id: a UUID of version 7, lower case.
-             * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
-             */
-            event_id: string;
-            /**
-             * Format: date-time
-             * @description When the event was stored. UTC, ISO 8601 with microseconds.
-             * @example 2025-11-21T08:00:00.123456Z
-             */
-            created_at: string;
-            /**
-             * @description The system that the event comes from.
-             * @example my-app
-             */
-            source: string;
-            /**
-             * @description What happened.
-             * @example user.created
-             */
-            event_type: string;
-            /**
-             * @description Your data, kept as sent: at most 409600 bytes as compact JSON, 128 levels deep.
-             * @example {
-             *       "user_id": "123",
-             *       "plan": "pro"
-             *     }
-             */
-            payload: {
-                [key: string]: unknown;
-            };
-            /**
-             * @description `pending` until it is acknowledged.
-             * @enum {string}
-             */
-            status: "pending" | "acknowledged";
-            metadata: components["schemas"]["Metadata"];
-            /**
-             * @description When it was acknowledged; null while pending.
-             * @example null
-             */
-            acknowledged_at: string | null;
-        };
-        Metadata: {
-            /** @enum {string} */
-            priority: "low" | "normal" | "high";
-            correlation_id?: string;
-            idempotency_key?: string;
-        } & {
-            [key: string]: string | number | boolean;
         };
         EventsCreated: {
             successful: {
@@ -619,6 +1229,168 @@ export interface components {
              */
             request_id: string;
         };
+        DeliveryPage: {
+            deliveries: components["schemas"]["Delivery"][];
+            pagination: {
+                /**
+                 * @description Where the next page begins; null exactly when nothing more matches now.
+                 * @example null
+                 */
+                next_cursor: string | null;
+                /**
+                 * @description The limit that the page was made with.
+                 * @example 50
+                 */
+                limit: number;
+            };
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        Delivery: {
+            /**
+             * Format: uuid
+             * @description The delivery's id: a UUID of version 7, lower case.
+             * @example 019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09
+             */
+            delivery_id: string;
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * Format: uuid
+             * @description The event's id: a UUID of version 7, lower case.
+             * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
+             */
+            event_id: string;
+            /**
+             * @description The event's type.
+             * @example user.created
+             */
+            event_type: string;
+            /**
+             * @description `pending`: on its way, or tried again later; `delivered`: answered with 2xx; `dead`: every attempt failed; `held`: its webhook was switched off before it ended; `cancelled`: its event, webhook or replay is gone.
+             * @example delivered
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "dead" | "held" | "cancelled";
+            /**
+             * @description How often it was tried.
+             * @example 1
+             */
+            attempt_count: number;
+            /**
+             * @description When it is tried next; null unless pending, and while an attempt is under way.
+             * @example null
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * @description When it ended; null while pending.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            completed_at: string | null;
+            /**
+             * @description The replay that made it; null: the event itself did.
+             * @example null
+             */
+            replay_id: string | null;
+            /** @description Oldest first. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+        };
+        DeliveryAttempt: {
+            /**
+             * @description 1 for the first.
+             * @example 1
+             */
+            attempt: number;
+            /**
+             * Format: date-time
+             * @description When it began. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            started_at: string;
+            /**
+             * @description How long it took, in milliseconds.
+             * @example 84
+             */
+            duration_ms: number;
+            /**
+             * @description Of the answer; null without one.
+             * @example 200
+             */
+            status_code: number | null;
+            /**
+             * @description Why there was no answer; null with one.
+             * @example null
+             */
+            error: ("url_refused" | "dns_failed" | "address_refused" | "connect_timeout" | "connection_refused" | "connection_reset" | "connection_failed" | "tls_failed" | "proxy_failed" | "timeout" | "invalid_answer") | null;
+            /**
+             * @description The first 4 kB of the answer's body, as text.
+             * @example ok
+             */
+            response_body: string;
+            /**
+             * @description Whether the body was longer than what is shown.
+             * @example false
+             */
+            response_truncated: boolean;
+            /**
+             * @description Why it is tried again: `status_503`, or the error; null where it is not.
+             * @example null
+             */
+            retry_reason: string | null;
+        };
+        EventTrace: {
+            /**
+             * Format: uuid
+             * @description The event's id: a UUID of version 7, lower case.
+             * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
+             */
+            event_id: string;
+            webhooks: components["schemas"]["TracedWebhook"][];
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        TracedWebhook: {
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * @description Whether the event goes to it.
+             * @example true
+             */
+            matched: boolean;
+            /**
+             * @description `event_type`: no pattern of `events` matches; `filter`: its filter does not; `inactive`: it is not active; `created_later`: it was made after the event.
+             * @example matched
+             * @enum {string}
+             */
+            reason: "matched" | "event_type" | "filter" | "inactive" | "created_later";
+            /**
+             * @description The same for people.
+             * @example its delivery is delivered
+             */
+            detail: string;
+            /** @description Newest first. */
+            deliveries: components["schemas"]["Delivery"][];
+        };
         EventsAcknowledged: {
             successful: {
                 /**
@@ -679,6 +1451,867 @@ export interface components {
              * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
              */
             request_id: string;
+        };
+        WebhookCreated: {
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * Format: uri
+             * @description Where events are sent to.
+             * @example https://example.com/hooks/triggers
+             */
+            url: string;
+            /**
+             * @description Patterns of event types: `*` for all, `user.*` for all that begin so, or one type. `*` does not match `triggers.*`.
+             * @example [
+             *       "user.*"
+             *     ]
+             */
+            events: string[];
+            /**
+             * @description Whether it gets events. One that is switched off gets none; `false` → `true` begins anew.
+             * @example true
+             */
+            is_active: boolean;
+            /**
+             * @description What it is for, for people.
+             * @example The CRM
+             */
+            description: string | null;
+            /** @description What else an event must be like; null: nothing. */
+            filter: components["schemas"]["WebhookFilter"] | null;
+            /**
+             * @description The names of its own headers, in lower case. Their values are not read back.
+             * @example [
+             *       "x-tenant"
+             *     ]
+             */
+            header_names: string[];
+            /**
+             * @description Deliveries a second at the most; null: without limit.
+             * @example 50
+             */
+            rate_limit: number | null;
+            /**
+             * @description When a failed delivery is tried again. `standard`: after 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, each ±20 %; `short`: after 1 s, 2 s, 4 s.
+             * @example standard
+             * @enum {string}
+             */
+            retry: "standard" | "short";
+            /**
+             * @description What the body is. `event`: the event as it is read; `standard`: `{type, timestamp, data}`, where `data` is the event.
+             * @example event
+             * @enum {string}
+             */
+            payload_format: "event" | "standard";
+            /**
+             * Format: date-time
+             * @description When it was made. It gets events that are created later. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            updated_at: string;
+            /**
+             * @description When it was switched off; null while it is active.
+             * @example null
+             */
+            disabled_at: string | null;
+            /**
+             * @description `manual`: by its owner; `failing`: every attempt failed for five days; `gone`: its receiver answered 410. Null while it is active.
+             * @example null
+             */
+            disabled_reason: ("manual" | "failing" | "gone") | null;
+            /**
+             * @description The secret that deliveries are signed with. It is shown this once.
+             * @example whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0=
+             */
+            secret?: string;
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        /**
+         * @description What an event must be like beside its type; all of it.
+         * @example {
+         *       "source": [
+         *         "shop"
+         *       ],
+         *       "payload": [
+         *         {
+         *           "path": "$.user.plan",
+         *           "op": "equals",
+         *           "value": "pro"
+         *         }
+         *       ]
+         *     }
+         */
+        WebhookFilter: {
+            /** @description Only events from one of these sources. */
+            source?: string[];
+            /** @description Only events of one of these priorities. */
+            priority?: ("low" | "normal" | "high")[];
+            /**
+             * @description Metadata keys with the value that each must have.
+             * @example {
+             *       "region": "eu-west-1"
+             *     }
+             */
+            metadata?: {
+                [key: string]: string | number | boolean;
+            };
+            /** @description Conditions on the payload. */
+            payload?: components["schemas"]["PayloadCondition"][];
+        };
+        /**
+         * @description What the payload must have. `equals`: that value; `in`: one of them; `exists`: anything, null too (`value: false`: nothing); `prefix`: a string that begins so; `range`: a number or string within the bounds.
+         * @example {
+         *       "path": "$.user.plan",
+         *       "op": "in",
+         *       "value": [
+         *         "pro",
+         *         "team"
+         *       ]
+         *     }
+         */
+        PayloadCondition: {
+            /**
+             * @description Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.
+             * @example $.user.plan
+             */
+            path: string;
+            /** @enum {string} */
+            op: "equals";
+            value: string | number | boolean | null;
+        } | {
+            /**
+             * @description Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.
+             * @example $.user.plan
+             */
+            path: string;
+            /** @enum {string} */
+            op: "in";
+            value: (string | number | boolean | null)[];
+        } | {
+            /**
+             * @description Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.
+             * @example $.user.plan
+             */
+            path: string;
+            /** @enum {string} */
+            op: "exists";
+            value?: boolean;
+        } | {
+            /**
+             * @description Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.
+             * @example $.user.plan
+             */
+            path: string;
+            /** @enum {string} */
+            op: "prefix";
+            value: string;
+        } | {
+            /**
+             * @description Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.
+             * @example $.user.plan
+             */
+            path: string;
+            /** @enum {string} */
+            op: "range";
+            /**
+             * @description Numbers are compared with numbers, strings with strings.
+             * @example {
+             *       "gte": 100
+             *     }
+             */
+            value: {
+                gt?: string | number;
+                gte?: string | number;
+                lt?: string | number;
+                lte?: string | number;
+            };
+        };
+        WebhookInput: {
+            /**
+             * Format: uri
+             * @description Where events are sent to. https, and a public address; the server can be told to take http and other addresses. Without a user name or password. A query is kept, and sent; it is shown wherever the webhook is.
+             * @example https://example.com/hooks/triggers
+             */
+            url: string;
+            /**
+             * @description Patterns of event types: `*` for all, `user.*` for all that begin so, or one type. `*` does not match `triggers.*`.
+             * @example [
+             *       "user.*",
+             *       "order.paid"
+             *     ]
+             */
+            events: string[];
+            /**
+             * @description The secret to sign deliveries with. It is not read back. Null is as if absent.
+             * @example whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0=
+             */
+            secret?: string | null;
+            /**
+             * @description Whether it gets events. One that is switched off gets none; `false` → `true` begins anew.
+             * @default true
+             */
+            is_active?: boolean;
+            /**
+             * @description What it is for, for people.
+             * @example The CRM
+             */
+            description?: string | null;
+            /** @description What else an event must be like; null: nothing. */
+            filter?: components["schemas"]["WebhookFilter"] | null;
+            /**
+             * @description Headers of your own that each delivery is sent with; all of them, in place of those before. They are stored encrypted, and not read back: `header_names` is. Not `host`, `content-*`, `webhook-*`, `x-webhook-*`, nor what belongs to a connection. Null: none.
+             * @example {
+             *       "x-tenant": "acme"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * @description Deliveries a second at the most; null: without limit.
+             * @example 50
+             */
+            rate_limit?: number | null;
+            /**
+             * @description When a failed delivery is tried again. `standard`: after 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, each ±20 %; `short`: after 1 s, 2 s, 4 s.
+             * @default standard
+             * @enum {string}
+             */
+            retry?: "standard" | "short";
+            /**
+             * @description What the body is. `event`: the event as it is read; `standard`: `{type, timestamp, data}`, where `data` is the event.
+             * @default event
+             * @enum {string}
+             */
+            payload_format?: "event" | "standard";
+        };
+        WebhookPage: {
+            webhooks: components["schemas"]["Webhook"][];
+            pagination: {
+                /**
+                 * @description Where the next page begins; null exactly when nothing more matches now.
+                 * @example null
+                 */
+                next_cursor: string | null;
+                /**
+                 * @description The limit that the page was made with.
+                 * @example 50
+                 */
+                limit: number;
+            };
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        Webhook: {
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * Format: uri
+             * @description Where events are sent to.
+             * @example https://example.com/hooks/triggers
+             */
+            url: string;
+            /**
+             * @description Patterns of event types: `*` for all, `user.*` for all that begin so, or one type. `*` does not match `triggers.*`.
+             * @example [
+             *       "user.*"
+             *     ]
+             */
+            events: string[];
+            /**
+             * @description Whether it gets events. One that is switched off gets none; `false` → `true` begins anew.
+             * @example true
+             */
+            is_active: boolean;
+            /**
+             * @description What it is for, for people.
+             * @example The CRM
+             */
+            description: string | null;
+            /** @description What else an event must be like; null: nothing. */
+            filter: components["schemas"]["WebhookFilter"] | null;
+            /**
+             * @description The names of its own headers, in lower case. Their values are not read back.
+             * @example [
+             *       "x-tenant"
+             *     ]
+             */
+            header_names: string[];
+            /**
+             * @description Deliveries a second at the most; null: without limit.
+             * @example 50
+             */
+            rate_limit: number | null;
+            /**
+             * @description When a failed delivery is tried again. `standard`: after 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, each ±20 %; `short`: after 1 s, 2 s, 4 s.
+             * @example standard
+             * @enum {string}
+             */
+            retry: "standard" | "short";
+            /**
+             * @description What the body is. `event`: the event as it is read; `standard`: `{type, timestamp, data}`, where `data` is the event.
+             * @example event
+             * @enum {string}
+             */
+            payload_format: "event" | "standard";
+            /**
+             * Format: date-time
+             * @description When it was made. It gets events that are created later. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            updated_at: string;
+            /**
+             * @description When it was switched off; null while it is active.
+             * @example null
+             */
+            disabled_at: string | null;
+            /**
+             * @description `manual`: by its owner; `failing`: every attempt failed for five days; `gone`: its receiver answered 410. Null while it is active.
+             * @example null
+             */
+            disabled_reason: ("manual" | "failing" | "gone") | null;
+        };
+        SingleWebhook: {
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * Format: uri
+             * @description Where events are sent to.
+             * @example https://example.com/hooks/triggers
+             */
+            url: string;
+            /**
+             * @description Patterns of event types: `*` for all, `user.*` for all that begin so, or one type. `*` does not match `triggers.*`.
+             * @example [
+             *       "user.*"
+             *     ]
+             */
+            events: string[];
+            /**
+             * @description Whether it gets events. One that is switched off gets none; `false` → `true` begins anew.
+             * @example true
+             */
+            is_active: boolean;
+            /**
+             * @description What it is for, for people.
+             * @example The CRM
+             */
+            description: string | null;
+            /** @description What else an event must be like; null: nothing. */
+            filter: components["schemas"]["WebhookFilter"] | null;
+            /**
+             * @description The names of its own headers, in lower case. Their values are not read back.
+             * @example [
+             *       "x-tenant"
+             *     ]
+             */
+            header_names: string[];
+            /**
+             * @description Deliveries a second at the most; null: without limit.
+             * @example 50
+             */
+            rate_limit: number | null;
+            /**
+             * @description When a failed delivery is tried again. `standard`: after 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, each ±20 %; `short`: after 1 s, 2 s, 4 s.
+             * @example standard
+             * @enum {string}
+             */
+            retry: "standard" | "short";
+            /**
+             * @description What the body is. `event`: the event as it is read; `standard`: `{type, timestamp, data}`, where `data` is the event.
+             * @example event
+             * @enum {string}
+             */
+            payload_format: "event" | "standard";
+            /**
+             * Format: date-time
+             * @description When it was made. It gets events that are created later. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description When it was last changed. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            updated_at: string;
+            /**
+             * @description When it was switched off; null while it is active.
+             * @example null
+             */
+            disabled_at: string | null;
+            /**
+             * @description `manual`: by its owner; `failing`: every attempt failed for five days; `gone`: its receiver answered 410. Null while it is active.
+             * @example null
+             */
+            disabled_reason: ("manual" | "failing" | "gone") | null;
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        WebhookChanges: {
+            /**
+             * Format: uri
+             * @description Where events are sent to. https, and a public address; the server can be told to take http and other addresses. Without a user name or password. A query is kept, and sent; it is shown wherever the webhook is.
+             * @example https://example.com/hooks/triggers
+             */
+            url?: string;
+            /**
+             * @description Patterns of event types: `*` for all, `user.*` for all that begin so, or one type. `*` does not match `triggers.*`.
+             * @example [
+             *       "user.*",
+             *       "order.paid"
+             *     ]
+             */
+            events?: string[];
+            /**
+             * @description The secret to sign deliveries with. It is not read back. Null is as if absent.
+             * @example whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0=
+             */
+            secret?: string | null;
+            /** @description Whether it gets events. One that is switched off gets none; `false` → `true` begins anew. */
+            is_active?: boolean;
+            /**
+             * @description What it is for, for people.
+             * @example The CRM
+             */
+            description?: string | null;
+            /** @description What else an event must be like; null: nothing. */
+            filter?: components["schemas"]["WebhookFilter"] | null;
+            /**
+             * @description Headers of your own that each delivery is sent with; all of them, in place of those before. They are stored encrypted, and not read back: `header_names` is. Not `host`, `content-*`, `webhook-*`, `x-webhook-*`, nor what belongs to a connection. Null: none.
+             * @example {
+             *       "x-tenant": "acme"
+             *     }
+             */
+            headers?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * @description Deliveries a second at the most; null: without limit.
+             * @example 50
+             */
+            rate_limit?: number | null;
+            /**
+             * @description When a failed delivery is tried again. `standard`: after 5 s, 30 s, 2 min, 10 min, 1 h, 3 h, 6 h, 12 h, each ±20 %; `short`: after 1 s, 2 s, 4 s.
+             * @enum {string}
+             */
+            retry?: "standard" | "short";
+            /**
+             * @description What the body is. `event`: the event as it is read; `standard`: `{type, timestamp, data}`, where `data` is the event.
+             * @enum {string}
+             */
+            payload_format?: "event" | "standard";
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly webhook_id?: string;
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly header_names?: unknown[];
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly created_at?: string;
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly updated_at?: string;
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly disabled_at?: string | null;
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly disabled_reason?: string | null;
+            /** @description Read only: taken, so that what was read can be sent back, and ignored. */
+            readonly request_id?: string;
+        };
+        WebhookTested: {
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * @description `success`: the receiver answered with 2xx.
+             * @example success
+             * @enum {string}
+             */
+            status: "success" | "failed";
+            /**
+             * @description Of its answer; null without one.
+             * @example 200
+             */
+            status_code: number | null;
+            /**
+             * @description What happened, for people.
+             * @example The receiver answered 200.
+             */
+            message: string;
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        WebhookSecretRotated: {
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * @description The secret that deliveries are signed with. It is shown this once.
+             * @example whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0=
+             */
+            secret: string;
+            /**
+             * Format: date-time
+             * @description When the new secret was made. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            rotated_at: string;
+            /**
+             * Format: date-time
+             * @description When the former secret stops to work. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            previous_expires_at: string;
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        WebhookSecretInput: {
+            /**
+             * @description The secret to sign deliveries with. It is not read back. Null is as if absent.
+             * @example whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0=
+             */
+            secret?: string | null;
+        };
+        SingleDelivery: {
+            /**
+             * Format: uuid
+             * @description The delivery's id: a UUID of version 7, lower case.
+             * @example 019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09
+             */
+            delivery_id: string;
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * Format: uuid
+             * @description The event's id: a UUID of version 7, lower case.
+             * @example 01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e
+             */
+            event_id: string;
+            /**
+             * @description The event's type.
+             * @example user.created
+             */
+            event_type: string;
+            /**
+             * @description `pending`: on its way, or tried again later; `delivered`: answered with 2xx; `dead`: every attempt failed; `held`: its webhook was switched off before it ended; `cancelled`: its event, webhook or replay is gone.
+             * @example delivered
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "dead" | "held" | "cancelled";
+            /**
+             * @description How often it was tried.
+             * @example 1
+             */
+            attempt_count: number;
+            /**
+             * @description When it is tried next; null unless pending, and while an attempt is under way.
+             * @example null
+             */
+            next_attempt_at: string | null;
+            /**
+             * Format: date-time
+             * @description When it was made. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * @description When it ended; null while pending.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            completed_at: string | null;
+            /**
+             * @description The replay that made it; null: the event itself did.
+             * @example null
+             */
+            replay_id: string | null;
+            /** @description Oldest first. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        DeliveryRetried: {
+            /**
+             * Format: uuid
+             * @description The delivery's id: a UUID of version 7, lower case.
+             * @example 019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09
+             */
+            delivery_id: string;
+            /**
+             * @description `pending`: on its way, or tried again later; `delivered`: answered with 2xx; `dead`: every attempt failed; `held`: its webhook was switched off before it ended; `cancelled`: its event, webhook or replay is gone.
+             * @example delivered
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "dead" | "held" | "cancelled";
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        ReplayCounted: {
+            /**
+             * @description How many events a replay would send now.
+             * @example 1204
+             */
+            matched: number;
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        SingleReplay: {
+            /**
+             * Format: uuid
+             * @description The replay's id: a UUID of version 7, lower case.
+             * @example 019aa5b4-e2f3-7d5c-8a7b-6e9f8d3c2b1a
+             */
+            replay_id: string;
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * @description `running` until every delivery has ended: `completed`; `cancelled`: by a call, or since its webhook was deleted; `failed`: its webhook was switched off.
+             * @example running
+             * @enum {string}
+             */
+            status: "running" | "completed" | "cancelled" | "failed";
+            /**
+             * Format: date-time
+             * @description Events that were created at this time or later. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Events that were created at this time or earlier. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            until: string;
+            /**
+             * @description Deliveries a second at the most.
+             * @example 50
+             */
+            rate: number;
+            /**
+             * @description How many events matched so far; all of them once it is completed.
+             * @example 0
+             */
+            matched: number;
+            /**
+             * @description How many deliveries it made so far.
+             * @example 0
+             */
+            enqueued: number;
+            /**
+             * @description How many of them were delivered.
+             * @example 0
+             */
+            delivered: number;
+            /**
+             * @description How many of them are dead.
+             * @example 0
+             */
+            dead: number;
+            /**
+             * @description How many of them were cancelled.
+             * @example 0
+             */
+            cancelled: number;
+            /**
+             * Format: date-time
+             * @description When it was started. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * @description When it ended; null while it runs.
+             * @example null
+             */
+            completed_at: string | null;
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        ReplayInput: {
+            /**
+             * @description Events that were created at this time or later. ISO 8601; UTC without an offset; a bare date is its midnight.
+             * @example 2025-11-20T00:00:00Z
+             */
+            since: string;
+            /**
+             * @description Events that were created at this time or earlier. Now, where it is left out or later. ISO 8601; UTC without an offset; a bare date is its midnight.
+             * @example 2025-11-21T00:00:00Z
+             */
+            until?: string | null;
+            /** @description What the events must be like beside the webhook's own patterns and filter. */
+            filter?: components["schemas"]["WebhookFilter"] | null;
+            /**
+             * @description Only events whose last delivery to the webhook so far ended so; `none`: without a delivery; `undelivered`: none of their deliveries was delivered, or there is none. Left out: all. Events with a pending delivery are on their way, and never replayed.
+             * @example undelivered
+             * @enum {string|null}
+             */
+            status?: "delivered" | "dead" | "held" | "cancelled" | "none" | "undelivered" | null;
+            /**
+             * @description Deliveries a second at the most. Left out: the webhook's `rate_limit`, or 50.
+             * @example 50
+             */
+            rate?: number | null;
+            /**
+             * @description Only counts the events; nothing is sent.
+             * @default false
+             */
+            dry_run?: boolean;
+        };
+        ReplayPage: {
+            replays: components["schemas"]["Replay"][];
+            pagination: {
+                /**
+                 * @description Where the next page begins; null exactly when nothing more matches now.
+                 * @example null
+                 */
+                next_cursor: string | null;
+                /**
+                 * @description The limit that the page was made with.
+                 * @example 50
+                 */
+                limit: number;
+            };
+            /**
+             * @description The id of this request, for support and logs.
+             * @example 7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e
+             */
+            request_id: string;
+        };
+        Replay: {
+            /**
+             * Format: uuid
+             * @description The replay's id: a UUID of version 7, lower case.
+             * @example 019aa5b4-e2f3-7d5c-8a7b-6e9f8d3c2b1a
+             */
+            replay_id: string;
+            /**
+             * Format: uuid
+             * @description The webhook's id: a UUID of version 7, lower case.
+             * @example 019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b
+             */
+            webhook_id: string;
+            /**
+             * @description `running` until every delivery has ended: `completed`; `cancelled`: by a call, or since its webhook was deleted; `failed`: its webhook was switched off.
+             * @example running
+             * @enum {string}
+             */
+            status: "running" | "completed" | "cancelled" | "failed";
+            /**
+             * Format: date-time
+             * @description Events that were created at this time or later. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            since: string;
+            /**
+             * Format: date-time
+             * @description Events that were created at this time or earlier. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            until: string;
+            /**
+             * @description Deliveries a second at the most.
+             * @example 50
+             */
+            rate: number;
+            /**
+             * @description How many events matched so far; all of them once it is completed.
+             * @example 0
+             */
+            matched: number;
+            /**
+             * @description How many deliveries it made so far.
+             * @example 0
+             */
+            enqueued: number;
+            /**
+             * @description How many of them were delivered.
+             * @example 0
+             */
+            delivered: number;
+            /**
+             * @description How many of them are dead.
+             * @example 0
+             */
+            dead: number;
+            /**
+             * @description How many of them were cancelled.
+             * @example 0
+             */
+            cancelled: number;
+            /**
+             * Format: date-time
+             * @description When it was started. UTC, ISO 8601 with microseconds.
+             * @example 2025-11-21T08:00:00.123456Z
+             */
+            created_at: string;
+            /**
+             * @description When it ended; null while it runs.
+             * @example null
+             */
+            completed_at: string | null;
         };
         ApiKeyCreated: {
             /**
@@ -1153,10 +2786,10 @@ export interface components {
              * @example api_key.updated
              */
             action: string;
-            /** @description Who did it: an API key, or the operator on the server itself. */
+            /** @description Who did it: an API key, the operator on the server itself, or the server of its own accord. */
             actor: {
                 /** @enum {string} */
-                type: "api_key" | "operator";
+                type: "api_key" | "operator" | "server";
                 /** @example key_019aa5b2c3d47e5f8a9b0c1d2e3f4a5b */
                 key_id: string | null;
             };
@@ -2470,6 +4103,464 @@ export interface operations {
             };
         };
     };
+    listEventDeliveries: {
+        parameters: {
+            query?: {
+                /** @description How many deliveries a page has at the most. */
+                limit?: number;
+                /** @description The last page's `next_cursor`. It goes with the same filters and order only. */
+                cursor?: string;
+                /** @description Only deliveries of this status. */
+                status?: "pending" | "delivered" | "dead" | "held" | "cancelled";
+            };
+            header?: never;
+            path: {
+                /** @description The event's id: a UUID of version 7, lower case. */
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "delivery_id": "019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09",
+                     *           "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *           "event_id": "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e",
+                     *           "event_type": "user.created",
+                     *           "status": "delivered",
+                     *           "attempt_count": 1,
+                     *           "next_attempt_at": null,
+                     *           "created_at": "2025-11-21T08:00:00.123456Z",
+                     *           "completed_at": "2025-11-21T08:00:00.123456Z",
+                     *           "replay_id": null,
+                     *           "attempts": [
+                     *             {
+                     *               "attempt": 1,
+                     *               "started_at": "2025-11-21T08:00:00.123456Z",
+                     *               "duration_ms": 84,
+                     *               "status_code": 200,
+                     *               "error": null,
+                     *               "response_body": "ok",
+                     *               "response_truncated": false,
+                     *               "retry_reason": null
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "pagination": {
+                     *         "next_cursor": null,
+                     *         "limit": 50
+                     *       },
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    traceEvent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The event's id: a UUID of version 7, lower case. */
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every webhook. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "event_id": "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e",
+                     *       "webhooks": [
+                     *         {
+                     *           "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *           "matched": true,
+                     *           "reason": "matched",
+                     *           "detail": "its delivery is delivered",
+                     *           "deliveries": [
+                     *             {
+                     *               "delivery_id": "019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09",
+                     *               "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *               "event_id": "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e",
+                     *               "event_type": "user.created",
+                     *               "status": "delivered",
+                     *               "attempt_count": 1,
+                     *               "next_attempt_at": null,
+                     *               "created_at": "2025-11-21T08:00:00.123456Z",
+                     *               "completed_at": "2025-11-21T08:00:00.123456Z",
+                     *               "replay_id": null,
+                     *               "attempts": [
+                     *                 {
+                     *                   "attempt": 1,
+                     *                   "started_at": "2025-11-21T08:00:00.123456Z",
+                     *                   "duration_ms": 84,
+                     *                   "status_code": 200,
+                     *                   "error": null,
+                     *                   "response_body": "ok",
+                     *                   "response_truncated": false,
+                     *                   "retry_reason": null
+                     *                 }
+                     *               ]
+                     *             }
+                     *           ]
+                     *         },
+                     *         {
+                     *           "webhook_id": "019aa5b5-f3a4-7e6d-9b8c-7fa09e4d3c2b",
+                     *           "matched": false,
+                     *           "reason": "event_type",
+                     *           "detail": "event_type is user.created, the webhook wants order.*",
+                     *           "deliveries": []
+                     *         }
+                     *       ],
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["EventTrace"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     listInbox: {
         parameters: {
             query?: {
@@ -2939,6 +5030,3032 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["EventAcknowledged"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `CONFLICT`: The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description How many webhooks a page has at the most. */
+                limit?: number;
+                /** @description The last page's `next_cursor`. It goes with the same filters and order only. */
+                cursor?: string;
+                /** @description Only those that are active, or only those that are not. */
+                is_active?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhooks": [
+                     *         {
+                     *           "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *           "url": "https://example.com/hooks/triggers",
+                     *           "events": [
+                     *             "user.*"
+                     *           ],
+                     *           "is_active": true,
+                     *           "description": "The CRM",
+                     *           "filter": {
+                     *             "source": [
+                     *               "shop"
+                     *             ]
+                     *           },
+                     *           "header_names": [
+                     *             "x-tenant"
+                     *           ],
+                     *           "rate_limit": 50,
+                     *           "retry": "standard",
+                     *           "payload_format": "event",
+                     *           "created_at": "2025-11-21T08:00:00.123456Z",
+                     *           "updated_at": "2025-11-21T08:00:00.123456Z",
+                     *           "disabled_at": null,
+                     *           "disabled_reason": null
+                     *         }
+                     *       ],
+                     *       "pagination": {
+                     *         "next_cursor": null,
+                     *         "limit": 50
+                     *       },
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookPage"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            /** @description Made. A generated secret is not shown again. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "url": "https://example.com/hooks/triggers",
+                     *       "events": [
+                     *         "user.*"
+                     *       ],
+                     *       "is_active": true,
+                     *       "description": "The CRM",
+                     *       "filter": {
+                     *         "source": [
+                     *           "shop"
+                     *         ]
+                     *       },
+                     *       "header_names": [
+                     *         "x-tenant"
+                     *       ],
+                     *       "rate_limit": 50,
+                     *       "retry": "standard",
+                     *       "payload_format": "event",
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "updated_at": "2025-11-21T08:00:00.123456Z",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e",
+                     *       "secret": "whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0="
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookCreated"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `CONFLICT`: The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "url": "https://example.com/hooks/triggers",
+                     *       "events": [
+                     *         "user.*"
+                     *       ],
+                     *       "is_active": true,
+                     *       "description": "The CRM",
+                     *       "filter": {
+                     *         "source": [
+                     *           "shop"
+                     *         ]
+                     *       },
+                     *       "header_names": [
+                     *         "x-tenant"
+                     *       ],
+                     *       "rate_limit": 50,
+                     *       "retry": "standard",
+                     *       "payload_format": "event",
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "updated_at": "2025-11-21T08:00:00.123456Z",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SingleWebhook"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    updateWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChanges"];
+            };
+        };
+        responses: {
+            /** @description The webhook as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "url": "https://example.com/hooks/triggers",
+                     *       "events": [
+                     *         "user.*"
+                     *       ],
+                     *       "is_active": true,
+                     *       "description": "The CRM",
+                     *       "filter": {
+                     *         "source": [
+                     *           "shop"
+                     *         ]
+                     *       },
+                     *       "header_names": [
+                     *         "x-tenant"
+                     *       ],
+                     *       "rate_limit": 50,
+                     *       "retry": "standard",
+                     *       "payload_format": "event",
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "updated_at": "2025-11-21T08:00:00.123456Z",
+                     *       "disabled_at": null,
+                     *       "disabled_reason": null,
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SingleWebhook"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "status": "success",
+                     *       "status_code": 200,
+                     *       "message": "The receiver answered 200.",
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookTested"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: {
+                /** @description How many days the former secret goes on working; 0: it ends now. */
+                transition_days?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["WebhookSecretInput"];
+            };
+        };
+        responses: {
+            /** @description The new secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "secret": "whsec_RVhBTVBMRS1leGFtcGxlLUVYQU1QTEUtZXhhbXBsZS0=",
+                     *       "rotated_at": "2025-11-21T08:00:00.123456Z",
+                     *       "previous_expires_at": "2025-11-22T08:00:00.123456Z",
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["WebhookSecretRotated"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    listDeliveries: {
+        parameters: {
+            query?: {
+                /** @description How many deliveries a page has at the most. */
+                limit?: number;
+                /** @description The last page's `next_cursor`. It goes with the same filters and order only. */
+                cursor?: string;
+                /** @description Only deliveries of this status. */
+                status?: "pending" | "delivered" | "dead" | "held" | "cancelled";
+            };
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deliveries": [
+                     *         {
+                     *           "delivery_id": "019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09",
+                     *           "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *           "event_id": "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e",
+                     *           "event_type": "user.created",
+                     *           "status": "delivered",
+                     *           "attempt_count": 1,
+                     *           "next_attempt_at": null,
+                     *           "created_at": "2025-11-21T08:00:00.123456Z",
+                     *           "completed_at": "2025-11-21T08:00:00.123456Z",
+                     *           "replay_id": null,
+                     *           "attempts": [
+                     *             {
+                     *               "attempt": 1,
+                     *               "started_at": "2025-11-21T08:00:00.123456Z",
+                     *               "duration_ms": 84,
+                     *               "status_code": 200,
+                     *               "error": null,
+                     *               "response_body": "ok",
+                     *               "response_truncated": false,
+                     *               "retry_reason": null
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "pagination": {
+                     *         "next_cursor": null,
+                     *         "limit": 50
+                     *       },
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryPage"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    getDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id: a UUID of version 7, lower case. */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The delivery. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "delivery_id": "019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09",
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "event_id": "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e",
+                     *       "event_type": "user.created",
+                     *       "status": "delivered",
+                     *       "attempt_count": 1,
+                     *       "next_attempt_at": null,
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "completed_at": "2025-11-21T08:00:00.123456Z",
+                     *       "replay_id": null,
+                     *       "attempts": [
+                     *         {
+                     *           "attempt": 1,
+                     *           "started_at": "2025-11-21T08:00:00.123456Z",
+                     *           "duration_ms": 84,
+                     *           "status_code": 200,
+                     *           "error": null,
+                     *           "response_body": "ok",
+                     *           "response_truncated": false,
+                     *           "retry_reason": null
+                     *         }
+                     *       ],
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SingleDelivery"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    retryDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id: a UUID of version 7, lower case. */
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is on its way. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "delivery_id": "019aa5b3-d1e2-7c4b-9f6a-5d8e7c2b1a09",
+                     *       "status": "pending",
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["DeliveryRetried"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `CONFLICT`: The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    replayWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayInput"];
+            };
+        };
+        responses: {
+            /** @description Counted; nothing is sent. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "matched": 1204,
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReplayCounted"];
+                };
+            };
+            /** @description It runs. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "replay_id": "019aa5b4-e2f3-7d5c-8a7b-6e9f8d3c2b1a",
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "status": "running",
+                     *       "since": "2025-11-20T00:00:00.000000Z",
+                     *       "until": "2025-11-21T08:00:00.123456Z",
+                     *       "rate": 50,
+                     *       "matched": 0,
+                     *       "enqueued": 0,
+                     *       "delivered": 0,
+                     *       "dead": 0,
+                     *       "cancelled": 0,
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "completed_at": null,
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SingleReplay"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `CONFLICT`: The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "CONFLICT",
+                     *         "message": "The thing is in a state that does not allow it: an event is acknowledged already, a key is revoked.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    listReplays: {
+        parameters: {
+            query?: {
+                /** @description How many replays a page has at the most. */
+                limit?: number;
+                /** @description The last page's `next_cursor`. It goes with the same filters and order only. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The webhook's id: a UUID of version 7, lower case. */
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "replays": [
+                     *         {
+                     *           "replay_id": "019aa5b4-e2f3-7d5c-8a7b-6e9f8d3c2b1a",
+                     *           "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *           "status": "running",
+                     *           "since": "2025-11-20T00:00:00.000000Z",
+                     *           "until": "2025-11-21T08:00:00.123456Z",
+                     *           "rate": 50,
+                     *           "matched": 0,
+                     *           "enqueued": 0,
+                     *           "delivered": 0,
+                     *           "dead": 0,
+                     *           "cancelled": 0,
+                     *           "created_at": "2025-11-21T08:00:00.123456Z",
+                     *           "completed_at": null
+                     *         }
+                     *       ],
+                     *       "pagination": {
+                     *         "next_cursor": null,
+                     *         "limit": 50
+                     *       },
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ReplayPage"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    getReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The replay's id: a UUID of version 7, lower case. */
+                replay_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The replay. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "replay_id": "019aa5b4-e2f3-7d5c-8a7b-6e9f8d3c2b1a",
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "status": "running",
+                     *       "since": "2025-11-20T00:00:00.000000Z",
+                     *       "until": "2025-11-21T08:00:00.123456Z",
+                     *       "rate": 50,
+                     *       "matched": 0,
+                     *       "enqueued": 0,
+                     *       "delivered": 0,
+                     *       "dead": 0,
+                     *       "cancelled": 0,
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "completed_at": null,
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SingleReplay"];
+                };
+            };
+            /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "UNAUTHORIZED",
+                     *         "message": "The API key is missing, unknown, expired or revoked, or the signature is missing or not valid.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `FORBIDDEN`: The key, or the place it is used from, may not do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "FORBIDDEN",
+                     *         "message": "The key, or the place it is used from, may not do this.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `NOT_FOUND`: There is no such thing in this workspace. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "NOT_FOUND",
+                     *         "message": "There is no such thing in this workspace.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE`: The payload or the body is over its limit. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "PAYLOAD_TOO_LARGE",
+                     *         "message": "The payload or the body is over its limit.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `VALIDATION_ERROR`: The request is not of the form that the call takes. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "VALIDATION_ERROR",
+                     *         "message": "The request is not of the form that the call takes.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `RATE_LIMIT_EXCEEDED`: Too many requests; `Retry-After` says when to come back. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "RATE_LIMIT_EXCEEDED",
+                     *         "message": "Too many requests; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `INTERNAL_ERROR`: A fault of the server. Its log has the request id. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "INTERNAL_ERROR",
+                     *         "message": "A fault of the server. Its log has the request id.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `SERVICE_UNAVAILABLE`: The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "error": {
+                     *         "code": "SERVICE_UNAVAILABLE",
+                     *         "message": "The storage cannot take it now. Nothing was stored; `Retry-After` says when to come back.",
+                     *         "details": {},
+                     *         "request_id": "01932d5e-7c1a-4b44-9d0a-5f3e2b1c4d6e"
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    cancelReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The replay's id: a UUID of version 7, lower case. */
+                replay_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The replay as it is now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "replay_id": "019aa5b4-e2f3-7d5c-8a7b-6e9f8d3c2b1a",
+                     *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+                     *       "status": "cancelled",
+                     *       "since": "2025-11-20T00:00:00.000000Z",
+                     *       "until": "2025-11-21T08:00:00.123456Z",
+                     *       "rate": 50,
+                     *       "matched": 0,
+                     *       "enqueued": 0,
+                     *       "delivered": 0,
+                     *       "dead": 0,
+                     *       "cancelled": 0,
+                     *       "created_at": "2025-11-21T08:00:00.123456Z",
+                     *       "completed_at": "2025-11-21T08:01:00.000000Z",
+                     *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SingleReplay"];
                 };
             };
             /** @description `UNAUTHORIZED`: The API key is missing, unknown, expired or revoked, or the signature is missing or not valid. */
@@ -5315,6 +10432,202 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
+            };
+        };
+    };
+    eventDelivery: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for every attempt, retry and replay of an event: what was seen already can be passed over. */
+                "webhook-id": string;
+                /** @description When this attempt was made, in Unix seconds. Refuse one that is minutes away from your clock. */
+                "webhook-timestamp": string;
+                /** @description Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, by each valid secret, newest first, with a space between. */
+                "webhook-signature": string;
+                /** @description The webhook's id. */
+                "X-Webhook-Id": string;
+                /** @description The same time as `webhook-timestamp`, as ISO 8601. */
+                "X-Webhook-Timestamp": string;
+                /** @description The hex of HMAC-SHA256 over the body alone, by one secret: while a rotation lasts, the former one. */
+                "X-Webhook-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Event"] | components["schemas"]["StandardEvent"];
+            };
+        };
+        responses: {
+            /** @description Gone: the webhook is switched off, and nothing more is sent. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Delivered. Answer within 20 seconds, unless the server is set otherwise, and before the work is done if that takes longer. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Failed: it is tried again as the profile in `retry` says, at most nine times, and not before `Retry-After` says (of at most an hour). Redirects are failures, too: they are not followed. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhookDisabled: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for every attempt, retry and replay of an event: what was seen already can be passed over. */
+                "webhook-id": string;
+                /** @description When this attempt was made, in Unix seconds. Refuse one that is minutes away from your clock. */
+                "webhook-timestamp": string;
+                /** @description Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, by each valid secret, newest first, with a space between. */
+                "webhook-signature": string;
+                /** @description The webhook's id. */
+                "X-Webhook-Id": string;
+                /** @description The same time as `webhook-timestamp`, as ISO 8601. */
+                "X-Webhook-Timestamp": string;
+                /** @description The hex of HMAC-SHA256 over the body alone, by one secret: while a rotation lasts, the former one. */
+                "X-Webhook-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookDisabledEvent"];
+            };
+        };
+        responses: {
+            /** @description Gone: the webhook is switched off, and nothing more is sent. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Delivered. Answer within 20 seconds, unless the server is set otherwise, and before the work is done if that takes longer. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Failed: it is tried again as the profile in `retry` says, at most nine times, and not before `Retry-After` says (of at most an hour). Redirects are failures, too: they are not followed. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    webhookRecovered: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for every attempt, retry and replay of an event: what was seen already can be passed over. */
+                "webhook-id": string;
+                /** @description When this attempt was made, in Unix seconds. Refuse one that is minutes away from your clock. */
+                "webhook-timestamp": string;
+                /** @description Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, by each valid secret, newest first, with a space between. */
+                "webhook-signature": string;
+                /** @description The webhook's id. */
+                "X-Webhook-Id": string;
+                /** @description The same time as `webhook-timestamp`, as ISO 8601. */
+                "X-Webhook-Timestamp": string;
+                /** @description The hex of HMAC-SHA256 over the body alone, by one secret: while a rotation lasts, the former one. */
+                "X-Webhook-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRecoveredEvent"];
+            };
+        };
+        responses: {
+            /** @description Gone: the webhook is switched off, and nothing more is sent. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Delivered. Answer within 20 seconds, unless the server is set otherwise, and before the work is done if that takes longer. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Failed: it is tried again as the profile in `retry` says, at most nine times, and not before `Retry-After` says (of at most an hour). Redirects are failures, too: they are not followed. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    deliveryDead: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for every attempt, retry and replay of an event: what was seen already can be passed over. */
+                "webhook-id": string;
+                /** @description When this attempt was made, in Unix seconds. Refuse one that is minutes away from your clock. */
+                "webhook-timestamp": string;
+                /** @description Standard Webhooks: `v1,` and the base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, by each valid secret, newest first, with a space between. */
+                "webhook-signature": string;
+                /** @description The webhook's id. */
+                "X-Webhook-Id": string;
+                /** @description The same time as `webhook-timestamp`, as ISO 8601. */
+                "X-Webhook-Timestamp": string;
+                /** @description The hex of HMAC-SHA256 over the body alone, by one secret: while a rotation lasts, the former one. */
+                "X-Webhook-Signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeliveryDeadEvent"];
+            };
+        };
+        responses: {
+            /** @description Gone: the webhook is switched off, and nothing more is sent. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Delivered. Answer within 20 seconds, unless the server is set otherwise, and before the work is done if that takes longer. */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Failed: it is tried again as the profile in `retry` says, at most nine times, and not before `Retry-After` says (of at most an hour). Redirects are failures, too: they are not followed. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

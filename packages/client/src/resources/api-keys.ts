@@ -1,5 +1,4 @@
 import { ApiPromise } from '../api-promise.ts'
-import { NotFoundError } from '../errors.ts'
 import type { RequestOptions } from '../options.ts'
 import { type PagePromise, readPages } from '../pagination.ts'
 import { path } from '../path.ts'
@@ -17,6 +16,7 @@ import type {
   SigningSecretQuery,
   SingleApiKey,
 } from '../types.ts'
+import { doneWhenGone } from './deleted.ts'
 
 /** The API keys of the workspace. These calls need the scope `keys:manage`. */
 export class ApiKeysResource {
@@ -83,8 +83,7 @@ export class ApiKeysResource {
         path: path`/v1/api-keys/${keyId}`,
         options,
         retry: 'always',
-        treatAsDone: (error, { maybeReachedServer }) =>
-          maybeReachedServer && error instanceof NotFoundError ? { data: undefined } : undefined,
+        treatAsDone: doneWhenGone,
       }),
     )
   }

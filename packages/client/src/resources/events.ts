@@ -9,14 +9,18 @@ import type { Transport } from '../transport.ts'
 import type {
   BulkEventCreated,
   BulkEventDeleted,
+  Delivery,
+  DeliveryQuery,
   Event,
   EventCreated,
   EventDeleted,
   EventInput,
   EventQuery,
+  EventTrace,
   JsonObject,
   SingleEvent,
 } from '../types.ts'
+import { deliveriesOf } from './deliveries.ts'
 
 /** The events of the key's workspace, whatever their status. */
 export class EventsResource {
@@ -88,7 +92,7 @@ export class EventsResource {
         path: path`/v1/events/${eventId}`,
         options,
         retry: 'always',
-        treatAsDone: (error, { maybeReachedServer }) => (maybeReachedServer ? deletedBefore(error, eventId) : undefined),
+        treatAsDone: (error) => deletedBefore(error, eventId),
       }),
     )
   }
@@ -102,6 +106,29 @@ export class EventsResource {
    */
   deleteMany(eventIds: BatchItems<string>, options?: BatchOptions): Promise<BatchResult<BulkEventDeleted>[]> {
     return deleteMany(this.#transport, eventIds, options)
+  }
+
+  /**
+   * Lists what was sent of an event to every webhook, newest first. It needs the scope `events:read` or `webhooks:manage`.
+   *
+   * @example
+   * for await (const { webhook_id, status } of triggers.events.deliveries(eventId)) console.log(webhook_id, status)
+   */
+  deliveries(eventId: string, query?: DeliveryQuery, options?: RequestOptions): PagePromise<Delivery> {
+    return readPages(this.#transport, () => path`/v1/events/${eventId}/deliveries`, query, options, deliveriesOf)
+  }
+
+  /**
+   * Tells what every webhook made of an event: whether it matched, why or why not, and each attempt.
+   *
+   * @example
+   * const { webhooks } = await triggers.events.trace(eventId)
+   * for (const { webhook_id, reason, detail } of webhooks) console.log(webhook_id, reason, detail)
+   */
+  trace(eventId: string, options?: RequestOptions): ApiPromise<EventTrace> {
+    return ApiPromise.from(() =>
+      this.#transport.request({ method: 'GET', path: path`/v1/events/${eventId}/trace`, options, retry: 'always' }),
+    )
   }
 }
 

@@ -42,7 +42,7 @@ export class InboxResource {
         path: path`/v1/events/${eventId}/ack`,
         options,
         retry: 'always',
-        treatAsDone: (error, { maybeReachedServer }) => (maybeReachedServer ? acknowledgedBy(error, eventId) : undefined),
+        treatAsDone: (error) => acknowledgedBy(error, eventId),
       }),
     )
   }
