@@ -1,4 +1,5 @@
-// Package triggers is the client of the Triggers API: post events, read them from the inbox, manage API keys, verify webhooks.
+// Package triggers is the client of the Triggers API: post events, read them from the inbox, manage API keys and webhooks, receive what
+// webhooks send.
 //
 //	client, err := triggers.NewClient("", triggers.WithBaseURL("http://127.0.0.1:8080"))
 //	created, err := client.Events.Create(ctx, triggers.EventParams{
@@ -33,6 +34,12 @@ type Client struct {
 	APIKeys *APIKeysService
 	// AuditLog reads who changed what.
 	AuditLog *AuditLogService
+	// Webhooks says where events are sent to.
+	Webhooks *WebhooksService
+	// Deliveries reads single deliveries and retries them.
+	Deliveries *DeliveriesService
+	// Replays reads, cancels and waits for single replays.
+	Replays *ReplaysService
 
 	// Behind a pointer, so that printing a struct that holds a client prints an address.
 	core *core
@@ -59,6 +66,9 @@ func NewClient(apiKey string, options ...Option) (*Client, error) {
 	client.Inbox = &InboxService{client: client}
 	client.APIKeys = &APIKeysService{client: client}
 	client.AuditLog = &AuditLogService{client: client}
+	client.Webhooks = &WebhooksService{client: client}
+	client.Deliveries = &DeliveriesService{client: client}
+	client.Replays = &ReplaysService{client: client}
 	return client, nil
 }
 

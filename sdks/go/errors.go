@@ -1,7 +1,6 @@
 package triggers
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -107,13 +106,7 @@ func statusOf(code string) int {
 }
 
 // newError reads the envelope of a failed answer. A body that is none, or was cut off, leaves the status to say it all.
-func newError(response *Response, body []byte, secrets ...secret) *Error {
-	for _, s := range secrets {
-		// A server or proxy that repeats what it was sent must not get a secret into somebody's log.
-		if text := s.text(); text != "" {
-			body = bytes.ReplaceAll(body, []byte(text), []byte("[secret]"))
-		}
-	}
+func newError(response *Response, body []byte) *Error {
 	var answer errorAnswer
 	if json.Unmarshal(body, &answer) != nil {
 		answer = errorAnswer{}

@@ -13,16 +13,19 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	triggers "github.com/triggers-api/triggers/sdks/go"
 )
 
-// What the examples begin with: a client made as in [ExampleNewClient], and a context that ends with the program.
+// What the examples begin with: a client made as in [ExampleNewClient], a context that ends with the program, and a webhook made as in
+// [ExampleWebhooksService_Create].
 var (
-	client *triggers.Client
-	ctx    = context.Background()
+	client    *triggers.Client
+	ctx       = context.Background()
+	webhookID string
 )
 
 func ExampleNewClient() {
@@ -183,6 +186,124 @@ func ExampleWithResponseInto() {
 	}
 	fmt.Println(response.StatusCode, response.Header.Get("Content-Type"), response.Tries)
 	// 200 application/json 1
+}
+
+func ExampleWebhooksService_Create() {
+	webhook, err := client.Webhooks.Create(ctx, triggers.WebhookParams{
+		URL:    os.Getenv("WEBHOOK_URL"),
+		Events: []string{"order.*"},
+		Filter: &triggers.WebhookFilter{
+			Payload: []triggers.PayloadCondition{
+				{Path: "$.order", Op: triggers.PayloadInRange, Value: triggers.PayloadRange{GTE: 1000}},
+			},
+		},
+		RateLimit: triggers.Ptr(50),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	webhookID := webhook.WebhookID
+	secret := *webhook.Secret // shown this once: it is the receiver's WEBHOOK_SECRET
+	tested, err := client.Webhooks.Test(ctx, webhookID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(secret[:6], tested.Status, tested.Message)
+	// whsec_ success The receiver answered 204.
+}
+
+func ExampleWebhooksService_Update() {
+	webhook, err := client.Webhooks.Update(ctx, webhookID, triggers.WebhookChanges{
+		IsActive:    triggers.Ptr(true),
+		Description: triggers.Set("The CRM"),
+		Filter:      triggers.Null[triggers.WebhookFilter](),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(webhook.IsActive, *webhook.Description, webhook.Filter == nil, webhook.Events)
+	// true The CRM true [order.*]
+}
+
+func ExampleWebhooksService_AllDeliveries() {
+	dead := triggers.DeliveryListParams{Status: triggers.Ptr(triggers.DeliveryStatusDead)}
+	for delivery, err := range client.Webhooks.AllDeliveries(ctx, webhookID, dead) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(delivery.EventType, delivery.AttemptCount)
+		if _, err := client.Deliveries.Retry(ctx, delivery.DeliveryID); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+func ExampleReplaysService_Wait() {
+	replay, err := client.Webhooks.Replay(ctx, webhookID, triggers.ReplayParams{
+		Since:  time.Now().Add(-24 * time.Hour),
+		Status: triggers.Ptr(triggers.ReplayUndelivered),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ended, err := client.Replays.Wait(ctx, replay.ReplayID, triggers.WaitOptions{
+		OnProgress: func(replay triggers.Replay) { log.Println(replay.Delivered, "of", replay.Matched) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(ended.Status, ended.Dead)
+	// completed 0
+}
+
+func ExampleEventsService_Trace() {
+	created, err := client.Events.Create(ctx, triggers.EventParams{Source: "shop", EventType: "user.created", Payload: map[string]any{}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	trace, err := client.Events.Trace(ctx, created.EventID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, webhook := range trace.Webhooks {
+		fmt.Println(webhook.Reason, webhook.Detail)
+	}
+	// event_type event_type is user.created, the webhook wants order.*
+}
+
+// A table of your database serves all processes of the receiver, and forgets nothing when they end.
+type seenMessages struct{ ids sync.Map }
+
+func (s *seenMessages) Has(_ context.Context, messageID string) (bool, error) {
+	_, seen := s.ids.Load(messageID)
+	return seen, nil
+}
+
+func (s *seenMessages) Add(_ context.Context, messageID string) error {
+	s.ids.Store(messageID, true)
+	return nil
+}
+
+func ExampleNewWebhookHandler() {
+	type Order struct {
+		Order int `json:"order"`
+	}
+	handler := triggers.NewWebhookHandler([]string{os.Getenv("WEBHOOK_SECRET")}, triggers.WithSeen(&seenMessages{}))
+
+	triggers.OnType(handler, "order.placed", func(ctx context.Context, event *triggers.WebhookEvent, order Order) error {
+		fmt.Println("order", order.Order)
+		return nil
+	})
+	triggers.OnType(handler, triggers.TypeWebhookDisabled,
+		func(ctx context.Context, event *triggers.WebhookEvent, disabled triggers.WebhookDisabled) error {
+			fmt.Println(disabled.URL, "is", disabled.Reason)
+			return nil
+		})
+	handler.On("*", func(ctx context.Context, event *triggers.WebhookEvent) error {
+		fmt.Println(event.EventType, string(event.Payload))
+		return nil
+	})
+	http.Handle("/webhooks", handler)
 }
 
 func ExampleWebhookHandler() {

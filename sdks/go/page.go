@@ -52,7 +52,14 @@ func newPage[T any](data []T, end pagination, requestID string) *Page[T] {
 
 // listPage reads one page of a list whose answers are A.
 func listPage[A pageAnswer[T], T any](ctx context.Context, c *Client, path string, query url.Values, options []Option) (*Page[T], error) {
-	answer, err := call[A](ctx, c, requestSpec{method: http.MethodGet, retry: retryAlways, path: path, query: query, options: options})
+	return listPageOf[A](ctx, c, path, "", query, options)
+}
+
+// listPageOf is listPage for what belongs to something: {id} in the path stands for its id.
+func listPageOf[A pageAnswer[T], T any](
+	ctx context.Context, c *Client, path, id string, query url.Values, options []Option,
+) (*Page[T], error) {
+	answer, err := call[A](ctx, c, requestSpec{method: http.MethodGet, retry: retryAlways, path: path, id: id, query: query, options: options})
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +67,7 @@ func listPage[A pageAnswer[T], T any](ctx context.Context, c *Client, path strin
 	page.load = func(ctx context.Context, cursor string) (*Page[T], error) {
 		next := maps.Clone(query)
 		next.Set("cursor", cursor)
-		return listPage[A](ctx, c, path, next, options)
+		return listPageOf[A](ctx, c, path, id, next, options)
 	}
 	return page, nil
 }

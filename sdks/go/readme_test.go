@@ -80,6 +80,9 @@ func TestExamples(t *testing.T) {
 	t.Setenv("TRIGGERS_URL", triggers.NewServer(t))
 	t.Setenv("TRIGGERS_API_KEY", "test-api-key-12345")
 	t.Setenv("WEBHOOK_SECRET", "my-webhook-secret-0001")
+	webhooks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer webhooks.Close()
+	t.Setenv("WEBHOOK_URL", webhooks.URL)
 	var err error
 	if client, err = triggers.NewClient(""); err != nil {
 		t.Fatal(err)
@@ -97,7 +100,13 @@ func TestExamples(t *testing.T) {
 		{"ExampleEventsService_CreateMany", ExampleEventsService_CreateMany, "3\n"},
 		{"ExampleError", ExampleError, "there is no such event\n"},
 		{"ExampleWithResponseInto", ExampleWithResponseInto, "200 application/json 1\n"},
-		{"ExampleWebhookHandler", receiveOne, "order.placed {\"order\":7}\n"},
+		{"ExampleWebhookHandler", receiver(ExampleWebhookHandler), "user.created {\"order\":7}\norder.placed {\"order\":7}\norder.placed {\"order\":7}\n"},
+		{"ExampleNewWebhookHandler", receiver(ExampleNewWebhookHandler), "user.created {\"order\":7}\norder 7\n"},
+		{"ExampleWebhooksService_Create", ExampleWebhooksService_Create, "whsec_ success The receiver answered 204.\n"},
+		{"ExampleWebhooksService_Update", withWebhook(ExampleWebhooksService_Update), "true The CRM true [order.*]\n"},
+		{"ExampleWebhooksService_AllDeliveries", withWebhook(ExampleWebhooksService_AllDeliveries), ""},
+		{"ExampleReplaysService_Wait", withWebhook(ExampleReplaysService_Wait), "completed 0\n"},
+		{"ExampleEventsService_Trace", withWebhook(ExampleEventsService_Trace), "event_type event_type is user.created, the webhook wants order.*\n"},
 	} {
 		t.Run(example.name, func(t *testing.T) {
 			if got := printed(t, example.run); got != example.want {
@@ -126,16 +135,41 @@ func consumeOne() {
 	ExampleInboxService_Consume()
 }
 
-func receiveOne() {
-	http.DefaultServeMux = http.NewServeMux() // where an earlier run has registered the path
-	ExampleWebhookHandler()
-	body := `{"event_type":"order.placed","payload":{"order":7}}`
-	request := httptest.NewRequest("POST", "/webhooks", strings.NewReader(body))
-	request.Header = triggers.SignWebhook([]byte(body), "msg_1", time.Now(), "my-webhook-secret-0001")
-	recorder := httptest.NewRecorder()
-	http.DefaultServeMux.ServeHTTP(recorder, request)
-	if recorder.Code != http.StatusNoContent {
-		fmt.Println("answered", recorder.Code)
+// receiver lets a handler of /webhooks have three deliveries, of which the last is the one before once more.
+func receiver(example func()) func() {
+	return func() {
+		http.DefaultServeMux = http.NewServeMux() // where an earlier run has registered the path
+		example()
+		for _, eventType := range []string{"user.created", "order.placed", "order.placed"} {
+			body := fmt.Sprintf(`{"event_type":%q,"payload":{"order":7}}`, eventType)
+			request := httptest.NewRequest("POST", "/webhooks", strings.NewReader(body))
+			request.Header = triggers.SignWebhook([]byte(body), "msg_"+eventType, time.Now(), "my-webhook-secret-0001")
+			recorder := httptest.NewRecorder()
+			http.DefaultServeMux.ServeHTTP(recorder, request)
+			if recorder.Code != http.StatusNoContent {
+				fmt.Println("answered", recorder.Code)
+			}
+		}
+	}
+}
+
+// withWebhook runs an example with a webhook, the only one there is.
+func withWebhook(example func()) func() {
+	return func() {
+		for webhook, err := range client.Webhooks.All(ctx, triggers.WebhookListParams{}) {
+			if err != nil {
+				panic(err)
+			}
+			if err := client.Webhooks.Delete(ctx, webhook.WebhookID); err != nil {
+				panic(err)
+			}
+		}
+		made, err := client.Webhooks.Create(ctx, triggers.WebhookParams{URL: os.Getenv("WEBHOOK_URL"), Events: []string{"order.*"}})
+		if err != nil {
+			panic(err)
+		}
+		webhookID = made.WebhookID
+		example()
 	}
 }
 

@@ -18,6 +18,8 @@ import (
 
 const someEventID = "01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e"
 
+const someWebhookID = "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
+
 // A call of each retry class, and one whose spec names none.
 var (
 	read = func(ctx context.Context, c *Client) error {

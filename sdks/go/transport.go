@@ -13,8 +13,10 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The longest answer there is is an inbox page, which ends at 5 MB.
@@ -36,6 +38,8 @@ type requestSpec struct {
 	body    any
 	retry   retryClass
 	options []Option
+	// secrets are sent with the body, and repeated by no error.
+	secrets []secret
 	// treatAsDone says whether a refusal means that the work is done; asked only after an earlier try may have reached the server.
 	treatAsDone func(*Error) bool
 }
@@ -180,7 +184,7 @@ func (r *request) try(ctx context.Context, try int, deadline time.Time, out any)
 		return nil, r.failed(ctx, tryCtx, err)
 	}
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		return response, newError(response, body, r.settings.apiKey, r.settings.signingSecret)
+		return response, newError(response, r.withoutSecrets(body))
 	}
 	if out != nil {
 		err = decode(response, body, out)
@@ -193,6 +197,32 @@ func (r *request) try(ctx context.Context, try int, deadline time.Time, out any)
 		return nil, r.failed(ctx, tryCtx, err)
 	}
 	return response, nil
+}
+
+// Shorter texts of a body than this are no secrets, and would tear holes into any message.
+const minSecretLength = 8
+
+// withoutSecrets blots out what the call sent: a server or proxy that repeats it must not get a secret into somebody's log.
+func (r *request) withoutSecrets(body []byte) []byte {
+	secrets := []string{r.settings.apiKey.text(), r.settings.signingSecret.text()}
+	for _, s := range r.spec.secrets {
+		text := s.text()
+		if utf8.RuneCountInString(text) < minSecretLength {
+			continue
+		}
+		secrets = append(secrets, text)
+		if written, err := encodeJSON(text); err == nil {
+			secrets = append(secrets, string(written[1:len(written)-1]))
+		}
+	}
+	// The longest first, as one may be part of another.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, text := range secrets {
+		if text != "" {
+			body = bytes.ReplaceAll(body, []byte(text), []byte("[secret]"))
+		}
+	}
+	return body
 }
 
 // tryContext ends when the try's or the call's time is over, whichever is sooner.

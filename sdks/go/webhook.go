@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,7 +50,7 @@ type WebhookEvent struct {
 	SignedAt time.Time `json:"-"`
 }
 
-// A WebhookOption changes how webhooks are verified.
+// A WebhookOption changes how webhooks are verified; some are for handlers alone.
 type WebhookOption func(*webhookSettings)
 
 type webhookSettings struct {
@@ -59,6 +58,8 @@ type webhookSettings struct {
 	now        func() time.Time
 	allowPlain bool
 	onError    func(context.Context, error)
+	maxBytes   int64
+	seen       SeenMessages
 }
 
 // WithTolerance sets how far the time of signing may be from now, either way: 5 minutes unless told otherwise. Zero asks for the same
@@ -79,14 +80,8 @@ func AllowPlain() WebhookOption {
 	return func(s *webhookSettings) { s.allowPlain = true }
 }
 
-// WithOnError tells a [WebhookHandler] whom to tell why it refused a request, and which errors its function returned. The sender is told
-// neither.
-func WithOnError(onError func(ctx context.Context, err error)) WebhookOption {
-	return func(s *webhookSettings) { s.onError = onError }
-}
-
 func newWebhookSettings(opts []WebhookOption) webhookSettings {
-	settings := webhookSettings{tolerance: defaultWebhookTolerance, now: time.Now, onError: func(context.Context, error) {}}
+	settings := webhookSettings{tolerance: defaultWebhookTolerance, now: time.Now, onError: logWebhookError, maxBytes: maxWebhookBody}
 	for _, opt := range opts {
 		opt(&settings)
 	}
@@ -100,7 +95,8 @@ func newWebhookSettings(opts []WebhookOption) webhookSettings {
 // is rotated. The errors are ErrNoSecret, ErrMissingHeader, ErrMalformedHeader, ErrNoMatchingSignature, ErrMessageTooOld,
 // ErrMessageTooNew and ErrMalformedBody, for [errors.Is]. None of them shows a secret.
 //
-// A delivery can come more than once, as its answer can be lost: remember the MessageID where that matters.
+// A delivery can come more than once, as its answer can be lost: remember the MessageID where that matters. [NewWebhookHandler] makes
+// an http.Handler that does all of this.
 func VerifyWebhook(body []byte, header http.Header, secrets []string, opts ...WebhookOption) (*WebhookEvent, error) {
 	settings := newWebhookSettings(opts)
 	if err := checkWebhookSecrets(secrets); err != nil {
@@ -148,57 +144,6 @@ func VerifyWebhook(body []byte, header http.Header, secrets []string, opts ...We
 		return nil, err
 	}
 	return &WebhookEvent{Event: event, MessageID: id, SignedAt: signedAt}, nil
-}
-
-// WebhookHandler verifies deliveries, and calls the function with each event. It answers 204 when the function returns nil and 500 when
-// it returns an error, after which the server tries again later. What is not a delivery is 400, 401, 405 or 413 and never reaches the
-// function; [WithOnError] tells why.
-//
-// The function should be done within some seconds, and expect the same event more than once (see [WebhookEvent].MessageID).
-//
-// It panics when there is no secret, or an empty one: a receiver that can accept nothing should not start.
-func WebhookHandler(secrets []string, handle func(ctx context.Context, event *WebhookEvent) error, opts ...WebhookOption) http.Handler {
-	if err := checkWebhookSecrets(secrets); err != nil {
-		panic(err.Error())
-	}
-	secrets = slices.Clone(secrets)
-	settings := newWebhookSettings(opts)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "webhooks are sent with POST", http.StatusMethodNotAllowed)
-			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWebhookBody))
-		if err != nil {
-			settings.onError(r.Context(), fmt.Errorf("read the webhook's body: %w", err))
-			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-				http.Error(w, "body too large", http.StatusRequestEntityTooLarge)
-				return
-			}
-			http.Error(w, "body cannot be read", http.StatusBadRequest)
-			return
-		}
-		event, err := VerifyWebhook(body, r.Header, secrets, opts...)
-		if err != nil {
-			settings.onError(r.Context(), err)
-			http.Error(w, "webhook refused", refusalStatus(err))
-			return
-		}
-		if err := handle(r.Context(), event); err != nil {
-			settings.onError(r.Context(), fmt.Errorf("handle event %s: %w", event.EventID, err))
-			http.Error(w, "event not handled", http.StatusInternalServerError)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
-	})
-}
-
-func refusalStatus(err error) int {
-	if errors.Is(err, ErrNoMatchingSignature) || errors.Is(err, ErrMessageTooOld) || errors.Is(err, ErrMessageTooNew) {
-		return http.StatusUnauthorized
-	}
-	return http.StatusBadRequest
 }
 
 // SignWebhook makes the headers that the server would send with the body, for tests of your own receiver. With several secrets it

@@ -124,23 +124,30 @@ func webhookKey(secret string) []byte {
 	return key
 }
 
+// standardEvent is a body of the payload format standard.
+type standardEvent struct {
+	Type      *string         `json:"type"`
+	Timestamp json.RawMessage `json:"timestamp"`
+	Data      json.RawMessage `json:"data"`
+}
+
 // parseWebhookEvent reads both payload formats: the event itself, and {type, timestamp, data: the event}.
 func parseWebhookEvent(body []byte) (Event, error) {
 	var standard struct {
-		Type    *string         `json:"type"`
-		Data    json.RawMessage `json:"data"`
-		EventID *string         `json:"event_id"`
+		standardEvent
+		EventID *string `json:"event_id"`
 	}
 	if !utf8.Valid(body) {
 		return Event{}, fmt.Errorf("%w: it is not UTF-8", ErrMalformedBody)
+	}
+	if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
+		return Event{}, fmt.Errorf("%w: it is not a JSON object", ErrMalformedBody)
 	}
 	if err := json.Unmarshal(body, &standard); err != nil {
 		return Event{}, fmt.Errorf("%w: %w", ErrMalformedBody, err)
 	}
 	if standard.Type != nil && standard.EventID == nil && bytes.HasPrefix(standard.Data, []byte("{")) {
 		body = standard.Data
-	} else if !bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{")) {
-		return Event{}, fmt.Errorf("%w: it is not a JSON object", ErrMalformedBody)
 	}
 	var event Event
 	if err := json.Unmarshal(body, &event); err != nil {
