@@ -9,7 +9,7 @@ const ROOT_README = readFileSync(join(EXAMPLES, '../../README.md'), 'utf8')
 
 it('lists every example, and nothing else', () => {
   const links = [...README.matchAll(/\]\(([^)]+)\)/g)].map(([, link]) => link)
-  const programs = globSync('{typescript,javascript,go,python,curl,signing}/**/*.{ts,mjs,go,py,sh}', { cwd: EXAMPLES })
+  const programs = globSync('{typescript,javascript,go,python,java,php,curl,signing}/**/*.{ts,mjs,go,py,java,php,sh}', { cwd: EXAMPLES })
   expect(programs.length).toBeGreaterThan(25)
   expect(links.sort()).toEqual([...programs, 'events.ndjson'].sort())
 })

@@ -58,6 +58,26 @@ export const LANGUAGES: readonly Language[] = [
   },
 ]
 
-for (const { language, missing } of LANGUAGES) {
+/** Those whose programs receive webhooks, and do nothing else. */
+export const RECEIVER_LANGUAGES: readonly Language[] = [
+  ...LANGUAGES,
+  {
+    language: 'Java',
+    missing: isThere('java', '--version') ? '' : 'a Java development kit',
+    command: (name) => ['java', join(EXAMPLES, 'java', `${pascalCase(name)}.java`)],
+  },
+  {
+    language: 'PHP',
+    missing: isThere('php', '--version') ? '' : 'PHP',
+    // It says on standard error that it listens.
+    command: (name) => ['sh', '-c', 'exec php -S "127.0.0.1:$PORT" "$0" 2>&1', join(EXAMPLES, 'php', `${name.replaceAll('-', '_')}.php`)],
+  },
+]
+
+function pascalCase(name: string): string {
+  return name.replaceAll(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+for (const { language, missing } of RECEIVER_LANGUAGES) {
   if (missing !== '') console.warn(`SKIPPED: the examples in ${language} need ${missing}, not found here.`)
 }
