@@ -9,6 +9,7 @@ import { acks, inboxPages } from './cases/inbox.ts'
 import { memory } from './cases/memory.ts'
 import { fsyncs, indexCosts, rawInserts } from './cases/raw.ts'
 import { start } from './cases/start.ts'
+import { webhooks } from './cases/webhooks.ts'
 import { type Bench, type Case, FULL, QUICK, type Row } from './context.ts'
 import { createProcesses, ROOT } from './processes.ts'
 import { buildReport, formatCase, formatReport } from './report.ts'
@@ -24,6 +25,7 @@ const CASES: Record<string, Case> = {
   inbox: inboxPages,
   acks,
   access,
+  webhooks,
   memory,
   start,
 }

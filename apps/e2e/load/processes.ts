@@ -5,10 +5,13 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { DRAIN_MS, type LoadPlan, type LoadReply, type LoadResult } from './load.ts'
 import type { StoreReply, StoreTask } from './store-process.ts'
+import type { WebhookReply, WebhookResult, WebhookTask } from './webhook-process.ts'
 
 export const ROOT = join(import.meta.dirname, '../../..')
 const START_MS = 15_000
 const STOP_MS = 20_000
+/** The longest task of the webhooks' process. */
+const WEBHOOKS_MS = 180_000
 
 export interface Running {
   pid: number
@@ -26,6 +29,8 @@ export interface Processes {
   load(plan: LoadPlan): Promise<LoadResult>
   /** Works on a store's file, or on the disk alone, in a process of its own. */
   store<T extends StoreTask>(task: T, timeoutMs: number): Promise<StoreReply<T>>
+  /** Receivers of webhooks, and a producer, in a process of their own for as long as `use` takes. */
+  webhooks(use: (ask: (task: WebhookTask) => Promise<WebhookResult>) => Promise<void>): Promise<void>
   /** Takes note of a process that the caller has started, as the leader of a group of its own. */
   track(child: ChildProcess): void
   stopAll(): Promise<void>
@@ -117,6 +122,18 @@ export function createProcesses(): Processes {
       const child = forked('store-process.ts')
       try {
         return await ask<StoreReply<T>>(child, task, timeoutMs)
+      } finally {
+        await stop(child)
+      }
+    },
+    webhooks: async (use) => {
+      const child = forked('webhook-process.ts')
+      try {
+        await use(async (task) => {
+          const reply = await ask<WebhookReply>(child, task, WEBHOOKS_MS)
+          if ('failure' in reply) throw new Error(`The webhooks failed: ${reply.failure}`)
+          return reply.result
+        })
       } finally {
         await stop(child)
       }

@@ -5,6 +5,7 @@ import { type Ratio, ratiosOf } from './targets.ts'
 const HEADINGS: Record<string, string> = {
   requestsPerSecond: 'requests/s',
   eventsPerSecond: 'events/s',
+  deliveriesPerSecond: 'deliveries/s',
   p50Ms: 'p50 ms',
   p95Ms: 'p95 ms',
   p99Ms: 'p99 ms',
@@ -13,6 +14,7 @@ const HEADINGS: Record<string, string> = {
   lateP99Ms: 'late p99',
   serverCpuUs: 'server CPU µs/req',
   serverCpuUsPerEvent: 'server CPU µs/event',
+  serverCpuSeconds: 'server CPU s',
   serverCpuPercent: 'server CPU %',
   generatorCpuPercent: 'generator CPU %',
   otherCpuPercent: 'others CPU %',

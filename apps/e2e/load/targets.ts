@@ -77,6 +77,40 @@ const TARGETS: Target[] = [
     limit: 1.25,
     value: (of) => of('access', '… and signature', 'serverCpuUs') / of('access', 'development key', 'serverCpuUs'),
   },
+  {
+    name: 'from 201 to the receiver, p50, 200 events/s',
+    unit: 'ms',
+    bound: '<',
+    limit: 25,
+    value: (of) => of('webhooks', '1 webhook, 200 events/s', 'p50Ms'),
+  },
+  {
+    name: 'from 201 to the receiver, p99, 200 events/s',
+    unit: 'ms',
+    bound: '<',
+    limit: 250,
+    value: (of) => of('webhooks', '1 webhook, 200 events/s', 'p99Ms'),
+  },
+  {
+    name: 'p99 of 40 webhooks beside 10 that hang / that answer',
+    bound: '≤',
+    limit: 1.5,
+    value: (of) => of('webhooks', '50 webhooks, 10 hang', 'p99Ms') / of('webhooks', '50 webhooks', 'p99Ms'),
+  },
+  {
+    name: 'deliveries a second to one receiver',
+    bound: '≥',
+    limit: 1000,
+    value: (of) => of('webhooks', '1 webhook, a backlog', 'deliveriesPerSecond'),
+  },
+  {
+    name: 'single creates with a webhook that nothing matches / without one',
+    bound: '≥',
+    limit: 0.85,
+    value: (of) =>
+      of('creates beside webhooks', 'a webhook that nothing matches', 'requestsPerSecond') /
+      of('creates beside webhooks', 'no webhook', 'requestsPerSecond'),
+  },
   { name: 'resident memory, idle', unit: 'MB', bound: '<', limit: 150, value: (of) => of('memory', 'idle', 'rssMb') },
   {
     name: 'resident memory, 1 M written and read',

@@ -3,13 +3,13 @@ import type { LoadPlan, LoadResult } from '../load.ts'
 import type { Running } from '../processes.ts'
 import { BULK_SIZE, bulkTargets, createTargets } from '../samples.ts'
 
-function createPlan({ settings }: Bench, { port, pid }: Running, connections: number): LoadPlan {
+export function createPlan({ settings }: Bench, { port, pid }: Running, connections: number): LoadPlan {
   const { warmUpMs, durationMs } = settings
   return { port, serverPid: pid, connections, targets: createTargets(), status: 201, warmUpMs, durationMs }
 }
 
 /** Until the program runs compiled code: one connection alone would take long to get there. */
-async function heatUp(bench: Bench, plan: LoadPlan): Promise<void> {
+export async function heatUp(bench: Bench, plan: LoadPlan): Promise<void> {
   await bench.processes.load({ ...plan, connections: 32, durationMs: bench.settings.heatUpMs })
 }
 
