@@ -203,7 +203,7 @@ func ExampleWebhooksService_Create() {
 		log.Fatal(err)
 	}
 	webhookID := webhook.WebhookID
-	secret := *webhook.Secret // shown this once: it is the receiver's WEBHOOK_SECRET
+	secret := *webhook.Secret // shown this once: it is the receiver's TRIGGERS_WEBHOOK_SECRET
 	tested, err := client.Webhooks.Test(ctx, webhookID)
 	if err != nil {
 		log.Fatal(err)
@@ -288,7 +288,7 @@ func ExampleNewWebhookHandler() {
 	type Order struct {
 		Order int `json:"order"`
 	}
-	handler := triggers.NewWebhookHandler([]string{os.Getenv("WEBHOOK_SECRET")}, triggers.WithSeen(&seenMessages{}))
+	handler := triggers.NewWebhookHandler([]string{os.Getenv("TRIGGERS_WEBHOOK_SECRET")}, triggers.WithSeen(&seenMessages{}))
 
 	triggers.OnType(handler, "order.placed", func(ctx context.Context, event *triggers.WebhookEvent, order Order) error {
 		fmt.Println("order", order.Order)
@@ -307,7 +307,7 @@ func ExampleNewWebhookHandler() {
 }
 
 func ExampleWebhookHandler() {
-	secrets := []string{os.Getenv("WEBHOOK_SECRET")}
+	secrets := []string{os.Getenv("TRIGGERS_WEBHOOK_SECRET")}
 
 	http.Handle("/webhooks", triggers.WebhookHandler(secrets, func(ctx context.Context, event *triggers.WebhookEvent) error {
 		fmt.Println(event.EventType, string(event.Payload))

@@ -79,7 +79,7 @@ func printed(t *testing.T, run func()) string {
 func TestExamples(t *testing.T) {
 	t.Setenv("TRIGGERS_URL", triggers.NewServer(t))
 	t.Setenv("TRIGGERS_API_KEY", "test-api-key-12345")
-	t.Setenv("WEBHOOK_SECRET", "my-webhook-secret-0001")
+	t.Setenv("TRIGGERS_WEBHOOK_SECRET", "my-webhook-secret-0001")
 	webhooks := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	defer webhooks.Close()
 	t.Setenv("WEBHOOK_URL", webhooks.URL)

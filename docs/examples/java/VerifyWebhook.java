@@ -20,6 +20,7 @@ public class VerifyWebhook {
     static final int MAX_BODY_BYTES = 1_000_000;
 
     public static void main(String[] args) throws IOException {
+        if (SECRET == null) throw new IllegalStateException("Set TRIGGERS_WEBHOOK_SECRET to the secret of the webhook.");
         int port = Integer.parseInt(System.getenv().getOrDefault("PORT", "3000"));
         HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", port), 0);
         server.setExecutor(Executors.newFixedThreadPool(8));

@@ -4,6 +4,7 @@ import express from 'express'
 
 // Give the new and the old secret while one replaces the other.
 const secrets = (process.env.TRIGGERS_WEBHOOK_SECRET ?? '').split(' ')
+if (secrets[0] === '') throw new Error('Set TRIGGERS_WEBHOOK_SECRET to the secret of the webhook.')
 const port = Number(process.env.PORT ?? 3000)
 
 const app = express()

@@ -5,6 +5,7 @@ import { SignatureVerificationError, verifyWebhook } from '@triggers/client'
 import { Hono } from 'hono'
 
 const secrets = (process.env['TRIGGERS_WEBHOOK_SECRET'] ?? '').split(' ')
+if (secrets[0] === '') throw new Error('Set TRIGGERS_WEBHOOK_SECRET to the secret of the webhook.')
 
 const db = new DatabaseSync(process.env['RECEIVED_DB'] ?? 'received.db')
 db.exec('CREATE TABLE IF NOT EXISTS received (webhook_id TEXT PRIMARY KEY, event TEXT NOT NULL, handled INTEGER NOT NULL DEFAULT 0)')
@@ -24,8 +25,9 @@ app.post('/webhooks', async (c) => {
 })
 
 app.onError((error, c) => {
-  if (!(error instanceof SignatureVerificationError)) throw error
-  return c.text('Not a genuine webhook', 400)
+  console.error(error)
+  // After a 500 the delivery comes again.
+  return error instanceof SignatureVerificationError ? c.text('Not a genuine webhook', 400) : c.text('Failed', 500)
 })
 
 /** What takes its time. Do it in one transaction with `done` where you can: then nothing is done twice even after a crash between the two. */

@@ -5,6 +5,7 @@ import { Hono } from 'hono'
 
 // Give the new and the old secret while one replaces the other.
 const secrets = (process.env['TRIGGERS_WEBHOOK_SECRET'] ?? '').split(' ')
+if (secrets[0] === '') throw new Error('Set TRIGGERS_WEBHOOK_SECRET to the secret of the webhook.')
 
 const app = new Hono()
 
@@ -16,9 +17,9 @@ app.post('/webhooks', async (c) => {
 })
 
 app.onError((error, c) => {
-  if (!(error instanceof SignatureVerificationError)) throw error
-  console.warn(error.message)
-  return c.text('Not a genuine webhook', 400)
+  console.error(error)
+  // After a 500 the delivery comes again.
+  return error instanceof SignatureVerificationError ? c.text('Not a genuine webhook', 400) : c.text('Failed', 500)
 })
 
 serve({ fetch: app.fetch, hostname: '127.0.0.1', port: Number(process.env['PORT'] ?? 3000) }, ({ port }) => {

@@ -13,6 +13,12 @@ const missing = ['bash', 'curl', 'openssl'].filter(
 )
 if (missing.length > 0) console.warn(`SKIPPED: the README's commands need ${missing.join(' and ')}, not found here.`)
 
+/** The section's commands, one text a block, for a server at another port. */
+function commandsOf(title: string, port: number | string): string[] {
+  const blocks = section(title).matchAll(/^```sh\n(.*?)^```$/gms)
+  return [...blocks].map(([, block = '']) => block.replaceAll('localhost:8080', `localhost:${port}`))
+}
+
 function section(title: string): string {
   const start = README.indexOf(`\n## ${title}\n`)
   const end = README.indexOf('\n## ', start + 1)
@@ -21,11 +27,9 @@ function section(title: string): string {
 
 it.skipIf(missing.length > 0)("works as printed: the README's first minute", async () => {
   const server = await startServer({ DATA_DIR: temporaryDirectory() })
-  const blocks = [...section('First minute').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) =>
-    block.replaceAll('localhost:8080', `localhost:${server.port}`),
-  )
   const separator = '----'
-  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', blocks.join(`\necho; echo ${separator}\n`)], {
+  const commands = commandsOf('First minute', server.port).join(`\necho; echo ${separator}\n`)
+  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', commands], {
     cwd: temporaryDirectory(),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -42,8 +46,16 @@ it.skipIf(missing.length > 0)("works as printed: the README's first minute", asy
   expect((await server.request(`/v1/events/${event_id}`)).status).toBe(404)
 })
 
+it.skipIf(missing.length > 0)('works as printed: a webhook, with its secret in the answer', async () => {
+  const server = await startServer({ DATA_DIR: temporaryDirectory() })
+  const [command = ''] = commandsOf('Webhooks', server.port)
+  const shell = spawn('bash', ['-eu', '-o', 'pipefail', '-c', command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const created = JSON.parse(await text(shell.stdout))
+  expect(created).toMatchObject({ url: 'http://127.0.0.1:3000/webhooks', events: ['order.*'], secret: expect.stringMatching(/^whsec_/) })
+})
+
 it.skipIf(missing.length > 0)('works as printed: keys of your own, then a start that takes those alone', async () => {
-  const [block = ''] = [...section('Access').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = '']) => text)
+  const [block = ''] = commandsOf('Access', 8080)
   const directory = import.meta.dirname
   const commands = block
     .replaceAll('npx -y pnpm@12 admin', `node ${join(directory, 'admin.ts')}`)
