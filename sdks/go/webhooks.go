@@ -143,9 +143,11 @@ type WebhookTested struct {
 	WebhookID string            `json:"webhook_id"`
 	Status    WebhookTestStatus `json:"status"`
 	// StatusCode is what the receiver answered; nil without an answer.
-	StatusCode *int   `json:"status_code"`
-	Message    string `json:"message"`
-	RequestID  string `json:"request_id"`
+	StatusCode *int `json:"status_code"`
+	// ResponseBody is the first 4 kB of its answer; nil without one.
+	ResponseBody *string `json:"response_body"`
+	Message      string  `json:"message"`
+	RequestID    string  `json:"request_id"`
 }
 
 // RotateWebhookSecretParams says what the new secret is, and how long the former one goes on.

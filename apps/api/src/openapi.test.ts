@@ -164,14 +164,27 @@ describe('the webhooks section', () => {
 
   it.each(sent)('has examples of %s of its form, in both payload formats', (name, operation) => {
     const own = OWN_EVENTS.find((event) => event.name === name)
-    const schema = own?.schema ?? DeliveredEventSchema
     for (const { value } of Object.values(operation.requestBody?.content['application/json'].examples ?? {})) {
-      const { data: event = value } = Object(value)
-      // A user's payload is text to its schema.
-      const data = own ? event : { ...event, payload: new RawJson('object', JSON.stringify(event.payload), 1) }
-      expect(schema.safeParse(data).error).toBeUndefined()
-      expect(schema.safeParse({ type: data.event_type, timestamp: data.created_at, data }).error).toBeUndefined()
+      const { data = value } = Object(value)
+      if (own) {
+        expect([data.source, data.event_type]).toEqual(['triggers', own.type])
+        expect(own.payload.strict().safeParse(data.payload).error).toBeUndefined()
+      }
+      // A payload is text to an event's schema.
+      const event = { ...data, payload: new RawJson('object', JSON.stringify(data.payload), 1) }
+      expect(DeliveredEventSchema.safeParse(event).error).toBeUndefined()
+      expect(DeliveredEventSchema.safeParse({ type: event.event_type, timestamp: event.created_at, data: event }).error).toBeUndefined()
     }
+  })
+
+  it.each(OWN_EVENTS)('requires what is particular about $type, so that no type of it is optional', ({ type, payload }) => {
+    const own = Object.values<{ anyOf?: unknown[] }>(document.components.schemas).find((schema) => JSON.stringify(schema).includes(type))
+    const particular = {
+      required: ['source', 'event_type', 'payload'],
+      properties: { event_type: { enum: [type] }, payload: { required: Object.keys(payload.shape) } },
+    }
+    const event = { allOf: [{ $ref: '#/components/schemas/Event' }, particular] }
+    expect(own?.anyOf).toMatchObject([event, { required: ['type', 'timestamp', 'data'], properties: { data: event } }])
   })
 
   it('names each header that a delivery is sent with', () => {

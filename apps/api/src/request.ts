@@ -12,7 +12,7 @@ export const MAX_BODY_BYTES = 524_288
 
 interface Schemas {
   params?: z.ZodType
-  query?: z.ZodType
+  query?: z.ZodObject
   headers?: z.ZodObject
   body?: { schema: z.ZodType; isOptional?: true }
 }
@@ -57,15 +57,16 @@ const METADATA_PREFIX = 'metadata.'
 /** The query schema's name for all the `metadata.…` parameters together, as the document calls them. */
 export const METADATA_PARAMETER = 'metadata.{key}'
 
-function readQuery(url: string, schema: z.ZodType | undefined) {
+function readQuery(url: string, schema: z.ZodObject | undefined) {
   const start = url.indexOf('?')
   const values: Record<string, unknown> = {}
   const metadata: Record<string, string> = {}
   const names = new Set<string>()
+  const takesMetadata = schema !== undefined && METADATA_PARAMETER in schema.shape
   for (const [name, value] of new URLSearchParams(start < 0 ? '' : url.slice(start))) {
     if (names.has(name)) throw validationError([{ field: shown(name), issue: 'stands more than once', suggestion: 'Send it once.' }], 422)
     names.add(name)
-    if (schema && name.startsWith(METADATA_PREFIX)) {
+    if (takesMetadata && name.startsWith(METADATA_PREFIX)) {
       setMember(metadata, name.slice(METADATA_PREFIX.length), value)
       values[METADATA_PARAMETER] = metadata
     } else setMember(values, name, value)

@@ -143,7 +143,7 @@ export type EventTrace = Schemas['EventTrace']
 export type TracedWebhook = Schemas['TracedWebhook']
 
 /** The payload within one of the document's own events, without the index signature that any payload has. */
-type OwnPayload<Sent> = Sent extends { event_id: string; payload?: infer Payload } ? Named<NonNullable<Payload>> : never
+type OwnPayload<Sent> = Sent extends { event_id: string; payload: infer Payload } ? Named<Payload> : never
 type Named<T> = { [K in keyof T as string extends K ? never : number extends K ? never : K]: T[K] }
 
 /** The payloads of the server's own events, by type. They go to webhooks that ask for `triggers.*`, and into no inbox. */

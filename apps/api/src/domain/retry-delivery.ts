@@ -23,7 +23,9 @@ export async function retryDelivery(
     case 'event_gone':
     case 'inactive': {
       const delivery = await deps.store.getDelivery(workspaceId, deliveryId)
-      throw delivery === undefined ? deliveryNotFound(deliveryId) : retryRefused(deliveryId, delivery.status, result.outcome)
+      if (delivery === undefined) throw deliveryNotFound(deliveryId)
+      const isWebhookGone = result.outcome === 'inactive' && (await deps.store.getWebhook(delivery.webhookId)) === undefined
+      throw retryRefused(deliveryId, delivery.status, isWebhookGone ? 'webhook_gone' : result.outcome)
     }
   }
 }

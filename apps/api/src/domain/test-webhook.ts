@@ -10,6 +10,8 @@ export interface TestResult {
   isSuccess: boolean
   /** Null without an answer. */
   statusCode: number | null
+  /** The first 4 kB of the answer, which may say why it is what it is; null without one. */
+  responseBody: string | null
   /** For people. */
   message: string
 }
@@ -44,12 +46,13 @@ function testEvent(webhookId: string, nowUs: number): EventRecord {
 }
 
 function resultOf(result: SendResult): TestResult {
-  if (result.outcome === 'failed') return { isSuccess: false, statusCode: null, message: result.message }
+  if (result.outcome === 'failed') return { isSuccess: false, statusCode: null, responseBody: null, message: result.message }
   const { statusCode } = result
   const isRedirect = statusCode >= 300 && statusCode < 400
   return {
     isSuccess: statusCode >= 200 && statusCode < 300,
     statusCode,
+    responseBody: result.body,
     message: `The receiver answered ${statusCode}${isRedirect ? '; redirects are not followed' : ''}.`,
   }
 }

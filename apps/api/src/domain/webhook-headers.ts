@@ -1,7 +1,7 @@
 /** What owners may add to the headers of their deliveries, such as an `Authorization` of their receiver's. */
 
 const MAX_NAME_CHARACTERS = 100
-const MAX_VALUE_CHARACTERS = 1024
+export const MAX_HEADER_VALUE_CHARACTERS = 1024
 
 /** RFC 9110, section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -18,6 +18,6 @@ export function headerProblem(name: string, value: string): string | undefined {
   const lower = name.toLowerCase()
   if (REFUSED.includes(lower) || REFUSED_PREFIXES.some((prefix) => lower.startsWith(prefix)))
     return 'is a header that deliveries set themselves'
-  if (value.length > MAX_VALUE_CHARACTERS) return `must have at most ${MAX_VALUE_CHARACTERS} characters`
+  if (value.length > MAX_HEADER_VALUE_CHARACTERS) return `must have at most ${MAX_HEADER_VALUE_CHARACTERS} characters`
   return VALUE.test(value) ? undefined : 'must have visible ASCII characters, with spaces and tabs between them alone'
 }

@@ -39,8 +39,7 @@ export function webhookInactive({ webhookId, disabledAtUs, disabledReason }: Sto
   })
 }
 
-/** @param why in the words of the store */
-export function retryRefused(deliveryId: string, status: DeliveryStatus, why: 'pending' | 'event_gone' | 'inactive'): ApiError {
+export function retryRefused(deliveryId: string, status: DeliveryStatus, why: keyof typeof RETRY_REFUSALS): ApiError {
   const { message, suggestion } = RETRY_REFUSALS[why]
   return new ApiError('CONFLICT', message, { details: { delivery_id: deliveryId, current_status: status, suggestion } })
 }
@@ -54,8 +53,12 @@ const RETRY_REFUSALS = {
     message: 'The event of the delivery is gone.',
     suggestion: 'Nothing is left to send: it was deleted, or has expired.',
   },
+  webhook_gone: {
+    message: 'The webhook of the delivery is gone.',
+    suggestion: 'Nothing can be sent to it any more; a replay to another webhook sends the event there.',
+  },
   inactive: {
-    message: "The delivery's webhook is not active, or gone.",
+    message: "The delivery's webhook is not active.",
     suggestion: 'Switch the webhook on first: PUT it with `is_active: true`.',
   },
 }

@@ -110,13 +110,13 @@ describe('disabling a webhook', () => {
 it('holds no delivery that is made after the webhook was switched on again', async () => {
   const app = await testApp({}, (store) => {
     const moveDeliveries: typeof store.moveDeliveries = async (query) => {
-      // Another call switches it on between the two chunks.
+      // Another call switches it on before this one.
       const webhook = await store.getWebhook(query.webhookId)
       if (webhook === undefined) throw new Error('The webhook is missing.')
       const { createdAtUs: _, failingSinceUs: __, alarmedAtUs: ___, ...record } = webhook
       await store.saveWebhook({ ...record, isActive: true, disabledAtUs: null, disabledReason: null }, { audit: null })
       moves++
-      return true
+      return await store.moveDeliveries(query)
     }
     return Object.assign(Object.create(store), { moveDeliveries })
   })

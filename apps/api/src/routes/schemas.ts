@@ -19,7 +19,7 @@ export const uuidOf = (description: string, example: string) =>
   z.string().regex(UUID, 'must be a UUID in lower case').openapi({ description, format: 'uuid', example })
 
 export const timeOrNull = (description: string, example: string | null = null) =>
-  z.union([z.string(), z.null()]).openapi({ description, example })
+  z.union([z.string().openapi({ format: 'date-time' }), z.null()]).openapi({ description, example })
 
 export function formatOrNull(us: number | null): string | null {
   return us === null ? null : formatTime(us)
@@ -39,7 +39,10 @@ export const ignored = (type: 'string' | 'boolean' | 'integer' | 'array' | ['str
 
 export const TIME_RULE = 'must be an ISO 8601 date or time, such as 2025-11-21T08:00:00Z'
 
-const codePoints = (text: string) => (text.length <= 100 ? text.length : [...text].length)
+/** A rule for text: its characters are code points. A far longer one is not counted. */
+export const hasAtMost = (characters: number) => (text: string) =>
+  text.length <= characters || (text.length <= 2 * characters && [...text].length <= characters)
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse
 const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/
 
@@ -49,7 +52,7 @@ export const nameOf = (description: string, example: string) =>
     .string()
     .trim()
     .min(1, 'must not be empty')
-    .refine((text) => codePoints(text) <= 100, 'must have at most 100 characters')
+    .refine(hasAtMost(100), 'must have at most 100 characters')
     .refine(
       (text) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text),
       'must not contain control characters or half of a surrogate pair',

@@ -336,7 +336,7 @@ export interface paths {
         put?: never;
         /**
          * Replay events to a webhook
-         * @description Sends the events of a span of time again that match the webhook as it is now: what it missed while it was not active, what is dead or held, or everything; events from before the webhook was made, too. Each has its first `webhook-id`. It runs in the background at its own rate, beside what happens now. `dry_run` counts the events, which takes as long as reading all of the span, and stops when the caller hangs up. A webhook that is not active is 409.
+         * @description Sends the events of a span of time again that match the webhook as it is now: what it missed while it was not active, what is dead or held, or everything; events from before the webhook was made, too. Each has its first `webhook-id`. It runs in the background at its own rate, beside what happens now. `dry_run` counts the events, which takes as long as reading all of the span, and stops when the caller hangs up; of a webhook that is not active, too, which is 409 otherwise.
          */
         post: operations["replayWebhook"];
         delete?: never;
@@ -731,10 +731,10 @@ export interface components {
         };
         WebhookDisabledEvent: (components["schemas"]["Event"] & {
             /** @enum {string} */
-            source?: "triggers";
+            source: "triggers";
             /** @enum {string} */
-            event_type?: "triggers.webhook.disabled";
-            payload?: {
+            event_type: "triggers.webhook.disabled";
+            payload: {
                 /**
                  * Format: uuid
                  * @description The webhook's id: a UUID of version 7, lower case.
@@ -776,10 +776,10 @@ export interface components {
             timestamp: string;
             data: components["schemas"]["Event"] & {
                 /** @enum {string} */
-                source?: "triggers";
+                source: "triggers";
                 /** @enum {string} */
-                event_type?: "triggers.webhook.disabled";
-                payload?: {
+                event_type: "triggers.webhook.disabled";
+                payload: {
                     /**
                      * Format: uuid
                      * @description The webhook's id: a UUID of version 7, lower case.
@@ -814,10 +814,10 @@ export interface components {
         };
         WebhookRecoveredEvent: (components["schemas"]["Event"] & {
             /** @enum {string} */
-            source?: "triggers";
+            source: "triggers";
             /** @enum {string} */
-            event_type?: "triggers.webhook.recovered";
-            payload?: {
+            event_type: "triggers.webhook.recovered";
+            payload: {
                 /**
                  * Format: uuid
                  * @description The webhook's id: a UUID of version 7, lower case.
@@ -847,10 +847,10 @@ export interface components {
             timestamp: string;
             data: components["schemas"]["Event"] & {
                 /** @enum {string} */
-                source?: "triggers";
+                source: "triggers";
                 /** @enum {string} */
-                event_type?: "triggers.webhook.recovered";
-                payload?: {
+                event_type: "triggers.webhook.recovered";
+                payload: {
                     /**
                      * Format: uuid
                      * @description The webhook's id: a UUID of version 7, lower case.
@@ -873,10 +873,10 @@ export interface components {
         };
         DeliveryDeadEvent: (components["schemas"]["Event"] & {
             /** @enum {string} */
-            source?: "triggers";
+            source: "triggers";
             /** @enum {string} */
-            event_type?: "triggers.delivery.dead";
-            payload?: {
+            event_type: "triggers.delivery.dead";
+            payload: {
                 /**
                  * Format: uuid
                  * @description The delivery's id.
@@ -927,10 +927,10 @@ export interface components {
             timestamp: string;
             data: components["schemas"]["Event"] & {
                 /** @enum {string} */
-                source?: "triggers";
+                source: "triggers";
                 /** @enum {string} */
-                event_type?: "triggers.delivery.dead";
-                payload?: {
+                event_type: "triggers.delivery.dead";
+                payload: {
                     /**
                      * Format: uuid
                      * @description The delivery's id.
@@ -1969,6 +1969,11 @@ export interface components {
              * @example 200
              */
             status_code: number | null;
+            /**
+             * @description The first 4 kB of its answer; null without one.
+             * @example
+             */
+            response_body: string | null;
             /**
              * @description What happened, for people.
              * @example The receiver answered 200.
@@ -6303,6 +6308,7 @@ export interface operations {
                      *       "webhook_id": "019aa5b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
                      *       "status": "success",
                      *       "status_code": 200,
+                     *       "response_body": "",
                      *       "message": "The receiver answered 200.",
                      *       "request_id": "7d9f2c1e-0f5a-4b63-9a55-0c9d3a1f6b2e"
                      *     }

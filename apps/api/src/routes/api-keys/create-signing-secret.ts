@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { replaceSigningSecret } from '../../domain/api-keys.ts'
 import { endpoint } from '../../endpoint.ts'
 import { changedBy } from '../changed-by.ts'
-import { EXAMPLE_REQUEST_ID, requestId } from '../schemas.ts'
-import { EXAMPLE_KEY_ID, EXAMPLE_SIGNING_SECRET, formatOrNull, KeyParams, keyId, signingSecret, timeOrNull } from './schemas.ts'
+import { EXAMPLE_REQUEST_ID, formatOrNull, requestId, timeOrNull } from '../schemas.ts'
+import { EXAMPLE_KEY_ID, EXAMPLE_SIGNING_SECRET, KeyParams, keyId, signingSecret } from './schemas.ts'
 
 const MAX_DAYS = 90
 

@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi'
 import { findApiKey, versionsOf } from '../../domain/api-keys.ts'
 import { formatTime } from '../../domain/time.ts'
 import { endpoint } from '../../endpoint.ts'
-import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, requestId, timestamp } from '../schemas.ts'
-import { formatOrNull, KeyParams, timeOrNull } from './schemas.ts'
+import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, formatOrNull, requestId, timeOrNull, timestamp } from '../schemas.ts'
+import { KeyParams } from './schemas.ts'
 
 const VersionSchema = z
   .object({

@@ -4,7 +4,7 @@ import type { ApiKeyChanges, NewApiKey } from '../../domain/api-key-fields.ts'
 import { canonicalRange } from '../../domain/ip-address.ts'
 import { formatTime, parseTime } from '../../domain/time.ts'
 import { SCOPES, type StoredApiKey } from '../../ports.ts'
-import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, nameOf, requestId, TIME_RULE, timestamp } from '../schemas.ts'
+import { EXAMPLE_REQUEST_ID, EXAMPLE_TIME, formatOrNull, nameOf, requestId, TIME_RULE, timeOrNull, timestamp } from '../schemas.ts'
 
 export const EXAMPLE_KEY_ID = 'key_019aa5b2c3d47e5f8a9b0c1d2e3f4a5b'
 /** Of the right form, but for its checksum: scanners and servers leave it alone. */
@@ -138,9 +138,6 @@ export function readChanges(body: z.output<typeof ApiKeyChangesSchema>): ApiKeyC
   }
 }
 
-export const timeOrNull = (description: string, example: string | null = null) =>
-  z.union([z.string(), z.null()]).openapi({ description, example })
-
 export const apiKeyFields = {
   key_id: keyId,
   name: z.string().openapi({ description: DESCRIBED.name, example: 'Checkout service' }),
@@ -200,8 +197,4 @@ export function presentApiKey(key: StoredApiKey, defaultRateLimit: number): z.in
     expires_at: formatOrNull(key.expiresAtUs),
     revoked_at: formatOrNull(key.revokedAtUs),
   }
-}
-
-export function formatOrNull(us: number | null): string | null {
-  return us === null ? null : formatTime(us)
 }

@@ -65,7 +65,10 @@ describe('retrying a delivery', () => {
     expectConflict(await retry(key, deliveryId), deliveryId, 'dead')
     const other = await createDelivery(app, key, webhook_id)
     await callWebhook(app, key, webhook_id, 'DELETE')
-    expectConflict(await retry(key, other.deliveryId), other.deliveryId, 'cancelled')
+    const answer = await retry(key, other.deliveryId)
+    expectConflict(answer, other.deliveryId, 'cancelled')
+    expect(answer.body.error.message).toContain('webhook of the delivery is gone')
+    expect(answer.body.error.details.suggestion).not.toContain('is_active')
   })
 
   it('is accepted while the queue is away: the sweep finds it', async () => {

@@ -3,17 +3,13 @@ import { isOwnType } from '../../domain/event-pattern.ts'
 import { MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, type Metadata } from '../../domain/events.ts'
 import { RawJson, setMember } from '../../domain/json.ts'
 import { EVENT_STATUSES, PRIORITIES, type Priority } from '../../ports.ts'
-import { EXAMPLE_TIME, nameOf, requestId, timestamp } from '../schemas.ts'
+import { EXAMPLE_TIME, nameOf, requestId, timeOrNull, timestamp, uuidOf } from '../schemas.ts'
 
 export { presentEvent } from '../../domain/event-json.ts'
 
 export const EXAMPLE_EVENT_ID = '01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e'
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-export const eventId = z
-  .string()
-  .regex(UUID, 'must be a UUID in lower case')
-  .openapi({ description: "The event's id: a UUID of version 7, lower case.", format: 'uuid', example: EXAMPLE_EVENT_ID })
+export const eventId = uuidOf("The event's id: a UUID of version 7, lower case.", EXAMPLE_EVENT_ID)
 
 export const EventParams = z.object({ event_id: eventId })
 
@@ -147,7 +143,7 @@ const eventFields = {
   payload,
   status: z.enum(EVENT_STATUSES).openapi({ description: '`pending` until it is acknowledged.' }),
   metadata: MetadataSchema,
-  acknowledged_at: z.union([z.string(), z.null()]).openapi({ description: 'When it was acknowledged; null while pending.', example: null }),
+  acknowledged_at: timeOrNull('When it was acknowledged; null while pending.'),
 }
 
 export const EventSchema = z.object(eventFields).openapi('Event')

@@ -16,8 +16,8 @@ export const replayWebhook = endpoint(
     description:
       'Sends the events of a span of time again that match the webhook as it is now: what it missed while it was not active, what is dead or held, or ' +
       'everything; events from before the webhook was made, too. Each has its first `webhook-id`. It runs in the background at its own rate, beside what ' +
-      'happens now. `dry_run` counts the events, which takes as long as reading all of the span, and stops when the caller hangs up. A webhook that is ' +
-      'not active is 409.',
+      'happens now. `dry_run` counts the events, which takes as long as reading all of the span, and stops when the caller hangs up; of a ' +
+      'webhook that is not active, too, which is 409 otherwise.',
     access: ['webhooks:manage'],
     request: {
       params: WebhookParams,

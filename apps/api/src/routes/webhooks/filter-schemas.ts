@@ -4,30 +4,29 @@ import { RawJson, setMember } from '../../domain/json.ts'
 import { filterProblems } from '../../domain/webhook-filter.ts'
 import { PRIORITIES } from '../../ports.ts'
 import { isText, MAX_VALUE_CHARACTERS, METADATA_KEY, METADATA_KEY_RULE, NUL_OR_LONE_SURROGATE } from '../events/schemas.ts'
-import { nameOf } from '../schemas.ts'
+import { hasAtMost, nameOf } from '../schemas.ts'
 
 const MAX_ENTRIES = 20
 const MAX_PATH_CHARACTERS = 512
 const MAX_TEXT_CHARACTERS = 1024
 
-const entries = <Schema extends z.ZodType>(schema: Schema) =>
-  z.array(schema).min(1, 'must not be empty: leave it out').max(MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
+const entries = <Schema extends z.ZodType>(schema: Schema, whenEmpty = 'must not be empty: leave it out') =>
+  z.array(schema).min(1, whenEmpty).max(MAX_ENTRIES, `must have at most ${MAX_ENTRIES} entries`)
 
 const text = z
   .string()
-  .max(MAX_TEXT_CHARACTERS, `must have at most ${MAX_TEXT_CHARACTERS} characters`)
+  .refine(hasAtMost(MAX_TEXT_CHARACTERS), `must have at most ${MAX_TEXT_CHARACTERS} characters`)
   .refine((value) => value.isWellFormed(), 'must not contain half of a surrogate pair')
+  .openapi({ maxLength: MAX_TEXT_CHARACTERS })
 const scalar = z.union([text, z.number(), z.boolean(), z.null()], 'must be a string, a number, a boolean or null')
 const bound = z.union([text, z.number()], 'must be a string or a number')
 
-const path = z
-  .string()
-  .min(1, 'must not be empty')
-  .max(MAX_PATH_CHARACTERS, `must have at most ${MAX_PATH_CHARACTERS} characters`)
-  .openapi({
-    description: "Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.",
-    example: '$.user.plan',
-  })
+const path = z.string().refine(hasAtMost(MAX_PATH_CHARACTERS), `must have at most ${MAX_PATH_CHARACTERS} characters`).openapi({
+  minLength: 1,
+  maxLength: MAX_PATH_CHARACTERS,
+  description: "Where in the payload: names and indexes, no wildcards. `$.user.id`, `$.items[0].sku`, `$['a b']`.",
+  example: '$.user.plan',
+})
 
 /** A condition on the payload, with what `value` is for its `op`. */
 const PayloadConditionSchema = z
@@ -35,7 +34,7 @@ const PayloadConditionSchema = z
     'op',
     [
       z.strictObject({ path, op: z.literal('equals'), value: scalar }),
-      z.strictObject({ path, op: z.literal('in'), value: entries(scalar) }),
+      z.strictObject({ path, op: z.literal('in'), value: entries(scalar, 'must have at least one entry') }),
       z.strictObject({ path, op: z.literal('exists'), value: z.boolean().optional() }),
       z.strictObject({ path, op: z.literal('prefix'), value: text }),
       z.strictObject({
@@ -43,10 +42,10 @@ const PayloadConditionSchema = z
         op: z.literal('range'),
         value: z
           .strictObject({ gt: bound.optional(), gte: bound.optional(), lt: bound.optional(), lte: bound.optional() })
-          .openapi({ description: 'Numbers are compared with numbers, strings with strings.', example: { gte: 100 } }),
+          .openapi({ minProperties: 1, description: 'Numbers are compared with numbers, strings with strings.', example: { gte: 100 } }),
       }),
     ],
-    'must have an op that is one of equals, in, exists, prefix, range',
+    'must be one of "equals", "in", "exists", "prefix", "range"',
   )
   .openapi('PayloadCondition', {
     description:
@@ -80,9 +79,10 @@ const metadata = z
   })
   .openapi({
     type: 'object',
+    minProperties: 1,
     maxProperties: MAX_ENTRIES,
     description: 'Metadata keys with the value that each must have.',
-    additionalProperties: { type: ['string', 'number', 'boolean'] },
+    additionalProperties: { type: ['string', 'number', 'boolean'], maxLength: MAX_VALUE_CHARACTERS },
     example: { region: 'eu-west-1' },
   })
 

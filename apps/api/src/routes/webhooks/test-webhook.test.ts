@@ -26,7 +26,7 @@ async function testWith(reply: Reply, fields: object = {}) {
 describe('testing a webhook', () => {
   it('sends an event of source test, signed, with its own headers', async () => {
     const { webhook_id, secret, result, sent } = await testWith({ status: 200 }, { headers: { 'x-tenant': 'acme' } })
-    expect(result).toEqual({ webhook_id, status: 'success', status_code: 200, message: 'The receiver answered 200.' })
+    expect(result).toEqual({ webhook_id, status: 'success', status_code: 200, response_body: '', message: 'The receiver answered 200.' })
     const [request] = sent
     expect(sent).toHaveLength(1)
     expect(request?.method).toBe('POST')
@@ -62,15 +62,16 @@ describe('testing a webhook', () => {
     [410, 'The receiver answered 410.'],
     [302, 'The receiver answered 302; redirects are not followed.'],
   ])('says that a receiver answered %i, and leaves the webhook active', async (status, message) => {
-    const { key, webhook_id, result, sent } = await testWith({ status, headers: { location: '/elsewhere' } })
-    expect(result).toEqual({ webhook_id, status: 'failed', status_code: status, message })
+    const { key, webhook_id, result, sent } = await testWith({ status, headers: { location: '/elsewhere' }, body: 'wrong secret' })
+    expect(result).toEqual({ webhook_id, status: 'failed', status_code: status, response_body: 'wrong secret', message })
     expect(sent).toHaveLength(1)
     expect((await callWebhook(app, key, webhook_id, 'GET')).body.is_active).toBe(true)
   })
 
   it.each<Reply>(['reset', 'hang', 'bad-status'])('says that nothing was answered: %s', async (reply) => {
     const { webhook_id, result } = await testWith(reply)
-    expect(result).toEqual({ webhook_id, status: 'failed', status_code: null, message: expect.stringMatching(/127\.0\.0\.1:\d+ .*\.$/) })
+    const message = expect.stringMatching(/127\.0\.0\.1:\d+ .*\.$/)
+    expect(result).toEqual({ webhook_id, status: 'failed', status_code: null, response_body: null, message })
   })
 
   it('does not connect to what was refused since', async () => {

@@ -26,6 +26,9 @@ export const testWebhook = endpoint(
               .enum(['success', 'failed'])
               .openapi({ description: '`success`: the receiver answered with 2xx.', example: 'success' }),
             status_code: z.union([z.number().int(), z.null()]).openapi({ description: 'Of its answer; null without one.', example: 200 }),
+            response_body: z
+              .union([z.string(), z.null()])
+              .openapi({ description: 'The first 4 kB of its answer; null without one.', example: '' }),
             message: z.string().openapi({ description: 'What happened, for people.', example: 'The receiver answered 200.' }),
             request_id: requestId,
           })
@@ -34,6 +37,7 @@ export const testWebhook = endpoint(
           webhook_id: EXAMPLE_WEBHOOK_ID,
           status: 'success',
           status_code: 200,
+          response_body: '',
           message: 'The receiver answered 200.',
           request_id: EXAMPLE_REQUEST_ID,
         },
@@ -49,6 +53,7 @@ export const testWebhook = endpoint(
         webhook_id: params.webhook_id,
         status: result.isSuccess ? 'success' : 'failed',
         status_code: result.statusCode,
+        response_body: result.responseBody,
         message: result.message,
       },
     }

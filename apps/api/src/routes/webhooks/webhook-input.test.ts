@@ -26,6 +26,8 @@ describe('making a webhook refuses', () => {
     ['url', { url: 'https://example.com:99999/' }],
     ['url', { url: 'https://user@example.com/' }],
     ['url', { url: 'https://user:password@example.com/' }],
+    ['url', { url: 'https://@example.com/' }],
+    ['url', { url: 'https://example.com\\@10.0.0.1/' }],
     ['url', { url: `https://example.com/${'x'.repeat(2029)}` }],
     ['url', { url: 'https://private.test/hook' }],
     ['url', { url: 'https://10.1.2.3/hook' }],
@@ -109,6 +111,8 @@ describe('making a webhook refuses', () => {
     ['filter.payload.0.value', condition({ op: 'in', value: 'a' })],
     ['filter.payload.0.value', condition({ op: 'exists', value: 'yes' })],
     ['filter.payload.0.value', condition({ op: 'prefix', value: 1 })],
+    ['filter.payload.0.value', condition({ op: 'prefix', value: '😀'.repeat(1025) })],
+    ['filter.payload.0.path', condition({ path: `$['${'😀'.repeat(508)}']` })],
     ['filter.payload.0.value', condition({ op: 'range', value: {} })],
     ['filter.payload.0.value', condition({ op: 'range', value: { gt: 1, lt: 'a' } })],
     ['filter.payload.0.value', condition({ op: 'range', value: { gt: 2, lt: 1 } })],
@@ -129,10 +133,29 @@ describe('making a webhook refuses', () => {
       description: '😀'.repeat(500),
       headers: Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`x-${index}`, 'v'.repeat(1024)])),
       rate_limit: 1000,
-      filter: { source: entries(20, '😀'.repeat(100)), payload: entries(20, { path: '$.a', op: 'exists' }) },
+      filter: {
+        source: entries(20, '😀'.repeat(100)),
+        payload: [
+          ...entries(18, { path: '$.a', op: 'exists' }),
+          { path: `$['${'😀'.repeat(507)}']`, op: 'exists' },
+          { path: '$.a', op: 'prefix', value: '😀'.repeat(1024) },
+        ],
+      },
     }
     const { headers: _, secret: __, ...read } = at
     expect(await createWebhook(app, app.key(), at)).toMatchObject(read)
+  })
+
+  it.each([
+    ['credentials in the url, and says where they go', { url: 'https://user:password@example.com/' }, /user name or password/, /`headers`/],
+    ['an address, and says which are taken', { url: 'https://10.1.2.3/' }, /private or reserved/, /public address/],
+    ['an unknown op, and lists those that are known', condition({ op: 'like' }), /^must be one of "equals", "in"/, /\/docs/],
+    ['a choice of nothing', condition({ op: 'in', value: [] }), /^must have at least one entry$/, /\/docs/],
+  ])('%s', async (_, fields, issue, suggestion) => {
+    const { details } = (await postWebhook(app, app.key(), fields)).body.error
+    expect(details.errors).toHaveLength(1)
+    expect(details).toMatchObject({ issue: expect.stringMatching(issue), suggestion: expect.stringMatching(suggestion) })
+    expect(JSON.stringify(details)).not.toContain('password@')
   })
 
   it('a secret that is wrong without repeating it', async () => {

@@ -48,6 +48,7 @@ describe('the list of webhooks', () => {
     ['is_active', 'is_active=1'],
     ['is_active', 'is_active=True'],
     ['active', 'active=true'],
+    ['metadata.region', 'metadata.region=eu'],
     ['limit', 'limit=1&limit=2'],
   ])('refuses %s in ?%s', async (field, query) => {
     expectRefused(await app.request(`/v1/webhooks?${query}`), 422, field)
