@@ -255,7 +255,7 @@ export interface ReplayRecord extends NewReplay {
 export interface WebhookStore {
   /**
    * Writes the webhook whole, the audit entry, and deliveries of our own events, in one commit, if the stored revision is still the
-   * record's (0: there is no such webhook). A new one takes its place in the order of commits.
+   * record's (0: there is no such webhook). A new one takes its place in the order of commits. One that is switched off ends its running replays: failed.
    */
   saveWebhook(
     record: WebhookRecord,
@@ -313,7 +313,8 @@ export interface DeliveryStore {
   ): Promise<{ outcome: 'retried'; lane: Lane } | { outcome: 'not_found' | 'pending' | 'event_gone' | 'inactive' }>
   /**
    * Ends at most `limit` pending (or, to `cancelled`, held ones too) deliveries of a webhook or one of its lanes; true when there may be more.
-   * Those under way are left to the claim that has them: its outcome is recorded, and then they are not tried again.
+   * Those under way are left to the claim that has them: its outcome is recorded, and then they are not tried again. To `held` moves nothing while
+   * the webhook is active, by the same commit: what is pending of one that was switched on again is to be sent.
    */
   moveDeliveries(query: {
     webhookId: string
@@ -337,7 +338,7 @@ export interface ReplayStore {
     limit: number
     after?: string | undefined
   }): Promise<{ replays: ReplayRecord[]; next: string | null }>
-  /** The ids of running ones, of any workspace, from behind `after` on. */
+  /** The ids of running ones whose walk is not at its end, of any workspace, from behind `after` on. */
   listRunningReplays(query: { limit: number; after?: string | undefined }): Promise<{ replayIds: string[]; next: string | null }>
   /**
    * Stores deliveries and moves the walk on, in one commit, if it runs, is still at `from`, and its webhook is active; undefined, and nothing

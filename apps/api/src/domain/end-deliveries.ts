@@ -20,8 +20,6 @@ export async function endDeliveries(
   await hint(deps, { type: 'deliver', webhookId, replayId: replayId ?? null })
   try {
     for (let chunk = 0; chunk < MAX_CHUNKS; chunk++) {
-      // Switched on again meanwhile: what is pending now is to be sent.
-      if (to === 'held' && (await deps.store.getWebhook(webhookId))?.isActive) return
       if (!(await deps.store.moveDeliveries({ webhookId, replayId, to, limit: CHUNK }))) return
     }
   } catch (error) {

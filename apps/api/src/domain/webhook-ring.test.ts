@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../ports.ts'
-import { testWorkers } from '../testing/webhook-workers.ts'
+import { TEST_AUDIT, testWorkers } from '../testing/webhook-workers.ts'
 import { createWebhookRing } from './webhook-ring.ts'
 
 async function ringOnStore() {
@@ -107,6 +107,15 @@ describe('a webhook that is opened', () => {
     expect(await ring.open('01932d5e-7c1a-7b44-9d0a-5f3e2b1c4d6e', 1)).toBeUndefined()
     const { webhookId, revision } = await addWebhook({ secrets: [{ sealed: await vault.seal('other', 'other'), expiresAtUs: null }] })
     await expect(ring.open(webhookId, revision)).rejects.toThrow(webhookId)
+  })
+
+  it('is forgotten when it is active no more', async () => {
+    const { ring, addWebhook, store } = await ringOnStore()
+    const { webhookId, revision } = await addWebhook()
+    await ring.open(webhookId, revision)
+    await store.deleteWebhook(webhookId, TEST_AUDIT)
+    await ring.refresh('2')
+    expect(await ring.open(webhookId, revision)).toBeUndefined()
   })
 
   it('shows no secret when the ring is printed', async () => {

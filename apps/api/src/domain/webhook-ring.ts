@@ -78,6 +78,10 @@ export function createWebhookRing({
       } while (after !== undefined)
       const byWorkspace = Map.groupBy(byId.values(), (webhook) => webhook.workspaceId)
       known = { version, byId, byWorkspace, interests: interestsOf(byWorkspace) }
+      // What is sent to no more leaves no secret behind; one that is switched on again meanwhile is opened anew.
+      for (const webhookId of opened.keys()) {
+        if (!byId.has(webhookId)) opened.delete(webhookId)
+      }
     },
 
     ofWorkspace: (workspaceId) => known.byWorkspace.get(workspaceId) ?? NONE,

@@ -107,25 +107,6 @@ describe('disabling a webhook', () => {
   })
 })
 
-it('holds no delivery that is made after the webhook was switched on again', async () => {
-  const app = await testApp({}, (store) => {
-    const moveDeliveries: typeof store.moveDeliveries = async (query) => {
-      // Another call switches it on before this one.
-      const webhook = await store.getWebhook(query.webhookId)
-      if (webhook === undefined) throw new Error('The webhook is missing.')
-      const { createdAtUs: _, failingSinceUs: __, alarmedAtUs: ___, ...record } = webhook
-      await store.saveWebhook({ ...record, isActive: true, disabledAtUs: null, disabledReason: null }, { audit: null })
-      moves++
-      return await store.moveDeliveries(query)
-    }
-    return Object.assign(Object.create(store), { moveDeliveries })
-  })
-  let moves = 0
-  const { webhook_id } = await createWebhook(app, app.key())
-  await disableWebhook(app.deps, webhook_id, 'failing')
-  expect(moves).toBe(1)
-})
-
 it('leaves to a worker what is too much for one call', async () => {
   let moves = 0
   const app = await testApp({}, (store) => Object.assign(Object.create(store), { moveDeliveries: async () => moves++ < 1000 }))

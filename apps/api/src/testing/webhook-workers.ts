@@ -11,7 +11,16 @@ import { openVault } from '../domain/vault.ts'
 import { createWebhookRing } from '../domain/webhook-ring.ts'
 import { newWebhookSecret } from '../domain/webhook-signing.ts'
 import type { Clock, NewEvent, Store } from '../ports.ts'
-import type { DeliveryRecord, DeliveryStatus, HttpOut, NewReplay, ReplayRecord, StoredWebhook, WebhookRecord } from '../webhook-ports.ts'
+import type {
+  DeliveryRecord,
+  DeliveryStatus,
+  HttpOut,
+  NewReplay,
+  Queue,
+  ReplayRecord,
+  StoredWebhook,
+  WebhookRecord,
+} from '../webhook-ports.ts'
 import { startWorkers, type WorkerDeps } from '../workers/start-workers.ts'
 import { type Receiver, type ReceiverOptions, startReceiver } from './receiver.ts'
 import { temporaryStore } from './temporary-store.ts'
@@ -32,16 +41,18 @@ export interface WorkersOptions {
   clock?: Clock
   /** Of one send. */
   timeoutMs?: number
-  /** What the workers have in place of the store, and of the way out. */
+  /** What the workers have in place of the store, of the way out, and of the queue. */
   wrapStore?: (store: Store) => Store
   wrapHttpOut?: (httpOut: HttpOut) => HttpOut
+  wrapQueue?: (queue: Queue) => Queue
 }
 
 export type TestWorkers = Awaited<ReturnType<typeof testWorkers>>
 
 /** Nothing runs until `start`, which may be called for several workers; all of them end with the test. */
 export async function testWorkers(options: WorkersOptions = {}) {
-  const { clock = systemClock, timeoutMs = 20_000, wrapStore = (store) => store, wrapHttpOut = (httpOut) => httpOut } = options
+  const { clock = systemClock, timeoutMs = 20_000 } = options
+  const { wrapStore = (store) => store, wrapHttpOut = (httpOut) => httpOut, wrapQueue = (queue) => queue } = options
   const stops: (() => Promise<void>)[] = []
   // Before the store's: the workers end while it is still there.
   const { store, reopen } = await temporaryStore(clock)
@@ -56,8 +67,9 @@ export async function testWorkers(options: WorkersOptions = {}) {
 
   function depsOn(opened: SqliteStore): WorkerDeps & { close(): Promise<void> } {
     const httpOut = createHttpOut({ allowedCidrs: [], allowHttp: true, allowLoopback: true, timeoutMs })
-    const webhooks = createWebhookRing({ store: opened, vault })
-    const deps = { store: wrapStore(opened), queue: opened.queue, httpOut: wrapHttpOut(httpOut), webhooks, clock, config, log }
+    const [ownStore, queue] = [wrapStore(opened), wrapQueue(opened.queue)]
+    const webhooks = createWebhookRing({ store: ownStore, vault })
+    const deps = { store: ownStore, queue, httpOut: wrapHttpOut(httpOut), webhooks, clock, config, log }
     return { ...deps, close: () => httpOut.close() }
   }
 

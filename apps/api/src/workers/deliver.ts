@@ -26,6 +26,7 @@ const FUTILE_MS = 20
 /** Lanes looked after at once; each waits for slots, or for its rate. */
 const MAX_LANES = 2000
 const MOVED = 500
+const MAX_DAMAGED = 10_000
 /** How long a replay's rate and status are believed. */
 const REPLAY_MS = 1000
 /** An event beside its payload and metadata. */
@@ -73,6 +74,7 @@ export function startDeliver(deps: DeliverDeps): Deliver {
   let stopped = false
 
   function takeUp(lane: Lane): boolean {
+    if (stopped) return false
     const key = laneKeyOf(lane)
     const known = served.get(key)
     if (known !== undefined) {
@@ -80,7 +82,7 @@ export function startDeliver(deps: DeliverDeps): Deliver {
       known.waker.wake()
       return true
     }
-    if (stopped || served.size >= MAX_LANES) return false
+    if (served.size >= MAX_LANES) return false
     const one: Served = { lane, lookAgain: true, waker: createWaker() }
     served.set(key, one)
     track(serve(one))
@@ -127,7 +129,10 @@ export function startDeliver(deps: DeliverDeps): Deliver {
       return waitUntil(lane, restsUntilUs)
     }
     const paces = await pacesOf(one)
-    if (paces === undefined) return move(one, { webhookId: lane.webhookId, replayId: lane.replayId ?? undefined, to: 'cancelled' })
+    if (paces === undefined) {
+      one.lookAgain = false
+      return move({ webhookId: lane.webhookId, replayId: lane.replayId ?? undefined, to: 'cancelled' })
+    }
     const taken = await slots.take(lane)
     if (taken === undefined) return Number.POSITIVE_INFINITY
     one.lookAgain = false
@@ -141,8 +146,8 @@ export function startDeliver(deps: DeliverDeps): Deliver {
     }
     const { deliveries, nextAtUs } = claim
     const places = taken.use(deliveries.length, bytesOf(deliveries))
-    if (claim.webhook === null) return move(one, { webhookId: lane.webhookId, to: 'cancelled' })
-    if (!claim.webhook.isActive) return move(one, { webhookId: lane.webhookId, to: 'held' })
+    if (claim.webhook === null) return move({ webhookId: lane.webhookId, to: 'cancelled' })
+    if (!claim.webhook.isActive) return move({ webhookId: lane.webhookId, to: 'held' })
     if (deliveries.length > 0) await send({ lane, health: claim.webhook, heldUntilUs }, claim.webhook.revision, deliveries, places)
     // Under a rate a hint brings nothing forward.
     else if (paces.length > 0) await pause(FUTILE_MS)
@@ -152,7 +157,7 @@ export function startDeliver(deps: DeliverDeps): Deliver {
     return deliveries.length > 0 ? 0 : FUTILE_MS
   }
 
-  /** What binds the claims of the lane; undefined: its replay has ended. */
+  /** What binds the claims of the lane; undefined: its replay was cancelled. */
   async function pacesOf(one: Served): Promise<ClaimQuery['paces'] | undefined> {
     const { webhookId, replayId } = one.lane
     const webhook = webhooks.find(webhookId) ?? (await store.getWebhook(webhookId))
@@ -164,7 +169,8 @@ export function startDeliver(deps: DeliverDeps): Deliver {
       one.replay = { readAtMs, record: await store.getReplay(replayId) }
     }
     const { record } = one.replay
-    if (record === undefined || record.status === 'cancelled' || record.status === 'failed') return undefined
+    // One that failed did so with its webhook: what is left of it is held while that is off, and the claim ends the rest.
+    if (record === undefined || record.status === 'cancelled') return undefined
     return [...paces, { name: `replay:${replayId}`, perSecond: record.rate }]
   }
 
@@ -173,10 +179,12 @@ export function startDeliver(deps: DeliverDeps): Deliver {
     const { webhookId } = claimed.lane
     let webhook: OpenWebhook | undefined
     try {
-      webhook = await webhooks.open(webhookId, revision)
+      webhook = await open(webhookId, revision)
     } catch (error) {
+      if (error instanceof StoreUnavailableError) return
       slots.rest(webhookId, claimed.heldUntilUs)
-      if (error instanceof StoreUnavailableError || damaged.get(webhookId) === revision) return
+      if (damaged.get(webhookId) === revision) return
+      if (damaged.size >= MAX_DAMAGED) damaged.clear()
       damaged.set(webhookId, revision)
       log.error({ err: error, webhookId }, 'the secrets of a webhook cannot be opened: its deliveries wait')
     } finally {
@@ -190,13 +198,24 @@ export function startDeliver(deps: DeliverDeps): Deliver {
     }
   }
 
-  /** Ends what is pending of a webhook that gets nothing now, or of a replay that has ended. */
-  async function move(one: Served, what: Omit<Parameters<DeliveryStore['moveDeliveries']>[0], 'limit'>): Promise<number> {
-    one.lookAgain = false
-    while (!stopped) {
-      // Switched on again meanwhile: what is pending now is to be sent.
-      if (what.to === 'held' && (await store.getWebhook(what.webhookId))?.isActive) return 0
-      if (!(await store.moveDeliveries({ ...what, limit: MOVED }))) break
+  /** Tries for as long as what was claimed can still be sent within its hold: else it would wait until that has ended. */
+  async function open(webhookId: string, revision: number): Promise<OpenWebhook | undefined> {
+    const wait = createGrowingWait(50, 1000)
+    const endMs = performance.now() + HOLD_MARGIN_MS / 2
+    for (;;) {
+      try {
+        return await webhooks.open(webhookId, revision)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError) || stopped || performance.now() > endMs) throw error
+      }
+      await pause(wait.next())
+    }
+  }
+
+  /** Ends what is pending of a webhook that gets nothing now, or of a replay that was cancelled. */
+  async function move(what: Omit<Parameters<DeliveryStore['moveDeliveries']>[0], 'limit'>): Promise<number> {
+    while (!stopped && (await store.moveDeliveries({ ...what, limit: MOVED }))) {
+      // There is more.
     }
     return Number.POSITIVE_INFINITY
   }

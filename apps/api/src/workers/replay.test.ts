@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest'
-import { StoreUnavailableError } from '../ports.ts'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Store, StoreUnavailableError } from '../ports.ts'
+import { FakeClock } from '../testing/fake-clock.ts'
 import { receivedBy, spelled, TEST_AUDIT, type TestWorkers, testWorkers } from '../testing/webhook-workers.ts'
 
 const replayOf = async (workers: TestWorkers, replayId: string) =>
@@ -96,6 +97,88 @@ it.each(['getReplay', 'advanceReplay', 'listEvents', 'listRunningReplays'] as co
     expect(workers.lines.filter((line) => line.includes('"level":50'))).toEqual([])
   },
 )
+
+/** The sweep finds no replay: what goes on does so by its own job. */
+const withoutSweep = (store: Store): Store => ({ ...store, listRunningReplays: async () => ({ replayIds: [], next: null }) })
+
+describe('the job of a replay', () => {
+  it('is given back when the queue was away meanwhile', async () => {
+    let failures = 3
+    const workers = await testWorkers({
+      wrapStore: withoutSweep,
+      wrapQueue: (queue) => ({
+        ...queue,
+        delay: (...given) => (failures-- > 0 ? Promise.reject(new StoreUnavailableError('away')) : queue.delay(...given)),
+      }),
+    })
+    const receiver = await workers.receiver()
+    await workers.createEvents(10)
+    const { webhookId } = await workers.addWebhook({ url: receiver.url })
+    workers.start()
+    const { replayId } = await workers.startReplay(webhookId)
+    await waitForReplay(workers, replayId, 'completed')
+    expect(failures).toBeLessThan(0)
+  })
+
+  it('is not given up when it comes before its time, as after a jump of the clock', async () => {
+    const clock = new FakeClock()
+    let room = () => {}
+    const stepped = new Promise<void>((resolve) => {
+      room = resolve
+    })
+    const workers = await testWorkers({
+      clock,
+      wrapStore: withoutSweep,
+      wrapQueue: (queue) => ({
+        ...queue,
+        delay: async (received, delayMs) => {
+          await queue.delay(received, delayMs)
+          if (received.job.type === 'replay' && delayMs > 500) room()
+        },
+      }),
+    })
+    const receiver = await workers.receiver()
+    await workers.createEvents(50)
+    const { webhookId } = await workers.addWebhook({ url: receiver.url })
+    clock.advance({ seconds: 1 })
+    workers.start()
+    const { replayId } = await workers.startReplay(webhookId, { rate: 10 })
+    await stepped
+    clock.advance({ hours: 1 })
+    const moving = setInterval(() => clock.advance({ us: 500_000 }), 50)
+    onTestFinished(() => clearInterval(moving))
+    await waitForReplay(workers, replayId, 'completed')
+    expect(await replayOf(workers, replayId)).toMatchObject({ matched: 50, enqueued: 50 })
+  })
+})
+
+it('a claim is not left to its hold when the webhook cannot be read for a moment', async () => {
+  let failures = 0
+  const workers = await testWorkers({
+    wrapStore: (store) => ({
+      ...store,
+      // Nothing is known of the webhook but what is asked for.
+      listWebhooks: async () => ({ webhooks: [], next: null }),
+      claimDeliveries: async (query) => {
+        const claim = await store.claimDeliveries(query)
+        if (claim.deliveries.length > 0 && failures === 0) failures = 2
+        return claim
+      },
+      getWebhook: (webhookId) => {
+        if (!(failures > 0)) return store.getWebhook(webhookId)
+        failures = failures === 1 ? Number.NaN : failures - 1
+        return Promise.reject(new StoreUnavailableError('away'))
+      },
+    }),
+  })
+  const receiver = await workers.receiver()
+  await workers.createEvents(3)
+  const { webhookId } = await workers.addWebhook({ url: receiver.url })
+  workers.start()
+  const { replayId } = await workers.startReplay(webhookId)
+  await waitForReplay(workers, replayId, 'completed')
+  expect(failures).toBeNaN()
+})
 
 describe('the rate of a replay', () => {
   it('is never passed, and few deliveries are made ahead of it', async () => {

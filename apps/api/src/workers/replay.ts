@@ -1,8 +1,10 @@
 import { type WalkDeps, walkReplay } from '../domain/walk-replay.ts'
 import type { Lane } from '../webhook-ports.ts'
 
-/** A step that another job has announced here: this one is one too many. */
+/** A step that is announced for so soon is made at once. */
 const EARLY_MS = 200
+/** One that is due for so long was lost with its job. */
+const LOST_MS = 2000
 const MAX_KNOWN = 10_000
 
 export interface ReplayDeps extends WalkDeps {
@@ -17,7 +19,10 @@ export interface Replays {
   isWalking(replayId: string): boolean
 }
 
-/** Steps of replays. A replay may have several jobs: of those that come to this process one goes on. */
+/**
+ * Steps of replays. A replay may have several jobs. Of those that come to this process while a step is under way none goes on but the step's own; one
+ * that comes before its time waits for it, as it may be the only one: the clock that jobs wait by may jump.
+ */
 export function createReplays(deps: ReplayDeps): Replays {
   /** When the next step of each is due; infinite while one is under way. */
   const nextSteps = new Map<string, number>()
@@ -25,7 +30,9 @@ export function createReplays(deps: ReplayDeps): Replays {
   return {
     async advance(replayId) {
       const announcedMs = nextSteps.get(replayId)
-      if (announcedMs !== undefined && announcedMs - performance.now() > EARLY_MS) return undefined
+      const earlyMs = announcedMs === undefined ? 0 : announcedMs - performance.now()
+      if (earlyMs === Number.POSITIVE_INFINITY) return undefined
+      if (earlyMs > EARLY_MS) return earlyMs
       if (nextSteps.size >= MAX_KNOWN) nextSteps.clear()
       nextSteps.set(replayId, Number.POSITIVE_INFINITY)
       try {
@@ -41,8 +48,7 @@ export function createReplays(deps: ReplayDeps): Replays {
     },
     isWalking: (replayId) => {
       const nextMs = nextSteps.get(replayId)
-      // One that is long due was lost with its job.
-      return nextMs !== undefined && nextMs > performance.now() - 5000
+      return nextMs !== undefined && nextMs > performance.now() - LOST_MS
     },
   }
 }

@@ -50,7 +50,7 @@ export function startRunJobs({ queue, log, takeUp, advanceReplay }: RunJobsDeps)
       switch (job.type) {
         case 'deliver':
           if (takeUp({ webhookId: job.webhookId, replayId: job.replayId })) done.push(received.receipt)
-          else track(queue.delay(received, NO_ROOM_MS))
+          else track(giveBack(received, NO_ROOM_MS))
           break
         case 'replay':
           track(replay(received, job.replayId))
@@ -67,7 +67,20 @@ export function startRunJobs({ queue, log, takeUp, advanceReplay }: RunJobsDeps)
       if (error instanceof StoreUnavailableError) return UNAVAILABLE_MS
       throw error
     })
-    await (nextMs === undefined ? queue.ack([received.receipt]) : queue.delay(received, nextMs))
+    await (nextMs === undefined ? queue.ack([received.receipt]) : giveBack(received, nextMs))
+  }
+
+  /** Until it succeeds: else the job would come no sooner than its visibility ends. */
+  async function giveBack(received: ReceivedJob, delayMs: number): Promise<void> {
+    const wait = createGrowingWait(50, 1000)
+    for (;;) {
+      try {
+        return await queue.delay(received, delayMs)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailableError) || ending.signal.aborted) throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, wait.next()))
+    }
   }
 
   /** A job whose work failed comes again when its visibility ends. */

@@ -8,7 +8,7 @@ const PAGE = 200
 /** Of one sweep; the next goes on behind them. */
 const PAGES = 10
 /** Sweeps between two looks at the replays. */
-const REPLAYS_EVERY = 10
+const REPLAYS_EVERY = 5
 
 export interface SweepLanesDeps {
   store: Pick<DeliveryStore, 'listDueLanes'> & Pick<ReplayStore, 'listRunningReplays'>

@@ -6,6 +6,7 @@ import {
   claimedIds,
   failure,
   fanOutAll,
+  holdAll,
   idsOfDeliveries,
   live,
   newOwnEvent,
@@ -139,6 +140,7 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
           const webhook = await savedWebhook(store)
           const delivery = await one(webhook)
           if (status === 'delivered') await attemptAll(harness, webhook, (claimed) => outcome(harness, claimed))
+          else if (status === 'held') await holdAll(harness, webhook)
           else await moveAll(webhook, status)
           expect(await statusesOf(harness, webhook, [delivery])).toEqual([status])
           expect(await retry(webhook, delivery)).toMatchObject({ outcome: 'retried' })
@@ -177,10 +179,10 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
         const { store } = harness
         const webhook = await savedWebhook(store)
         const { replayId, deliveries } = await replayed(harness, webhook, 2)
-        await moveAll(webhook, 'held', replayId)
+        await holdAll(harness, webhook, replayId)
         const [first, second] = deliveries
         for (const delivery of deliveries) expect(await retry(webhook, delivery)).toEqual({ outcome: 'retried', lane: live(webhook) })
-        expect(await store.getReplay(replayId)).toMatchObject({ status: 'completed', enqueued: 2, delivered: 0, cancelled: 2 })
+        expect(await store.getReplay(replayId)).toMatchObject({ status: 'failed', enqueued: 2, delivered: 0, cancelled: 2 })
         const claimed = await claim(harness, webhook)
         expect(claimedIds(claimed)).toEqual([first?.deliveryId, second?.deliveryId])
         expect(claimed.deliveries).toMatchObject([{ replayId }, { replayId }])
@@ -209,7 +211,9 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
         const [webhook, other] = [await savedWebhook(store), await savedWebhook(store)]
         const [mine, theirs] = [await stored(harness, webhook, 5), await stored(harness, other, 1)]
         const { deliveries: ofReplay } = await replayed(harness, webhook, 2)
+        const off = await savedWebhook(store, { ...webhook, isActive: false })
         expect(await moveAll(webhook, 'held', undefined, 3)).toBe(3)
+        await savedWebhook(store, { ...off, isActive: true })
         expect(await statusesOf(harness, webhook, [...mine, ...ofReplay])).toEqual(Array(7).fill('held'))
         expect(await statusesOf(harness, other, theirs)).toEqual(['pending'])
         expect(await read(harness, webhook, mine[0]?.deliveryId ?? '')).toMatchObject({ nextAttemptAtUs: null, completedAtUs: null })
@@ -228,8 +232,8 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
         const webhook = await savedWebhook(store)
         const liveOnes = await stored(harness, webhook, 2)
         const [one, two] = [await replayed(harness, webhook, 3), await replayed(harness, webhook, 2)]
-        await moveAll(webhook, 'held', one.replayId, 2)
-        expect(await store.getReplay(one.replayId)).toMatchObject({ status: 'running', cancelled: 0 })
+        await holdAll(harness, webhook, one.replayId)
+        expect(await store.getReplay(one.replayId)).toMatchObject({ status: 'failed', cancelled: 0 })
         expect(await statusesOf(harness, webhook, [...liveOnes, ...one.deliveries, ...two.deliveries])).toEqual([
           ...['pending', 'pending'],
           ...['held', 'held', 'held'],
@@ -239,7 +243,7 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
         await moveAll(webhook, 'cancelled', two.replayId)
         for (const { replayId, deliveries } of [one, two]) {
           expect(await statusesOf(harness, webhook, deliveries)).toEqual(deliveries.map(() => 'cancelled'))
-          expect(await store.getReplay(replayId)).toMatchObject({ status: 'completed', cancelled: deliveries.length })
+          expect(await store.getReplay(replayId)).toMatchObject({ status: 'failed', cancelled: deliveries.length })
         }
         expect(claimedIds(await claim(harness, webhook))).toEqual(idsOfDeliveries(liveOnes))
       })
@@ -261,6 +265,16 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
         clock.advance({ seconds: 31 })
         await moveAll(webhook, 'held')
         expect(await now()).toEqual(['delivered', 'held', 'held'])
+      })
+
+      it('are not held while the webhook is active, whoever asked before it was switched on again', async () => {
+        const { store } = harness
+        const webhook = await savedWebhook(store)
+        const off = await savedWebhook(store, { ...webhook, isActive: false })
+        await savedWebhook(store, { ...off, isActive: true })
+        const deliveries = await stored(harness, webhook, 3)
+        expect(await store.moveDeliveries({ webhookId: webhook.webhookId, to: 'held', limit: 3 })).toBe(false)
+        expect(await statusesOf(harness, webhook, deliveries)).toEqual(['pending', 'pending', 'pending'])
       })
 
       it('are none of a webhook or replay that there never was', async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { attemptAll, claim, claimedIds, failure, outcome, read, replayed, statusesOf, stored } from './delivery-harness.ts'
+import { attemptAll, claim, claimedIds, failure, holdAll, outcome, read, replayed, statusesOf, stored } from './delivery-harness.ts'
 import { createdIds, newAuditEntry, newEvent, newWorkspace, type StoreHarness, savedWebhook } from './harness.ts'
 
 export function deliveryEndSuite(open: () => Promise<StoreHarness>): void {
@@ -18,13 +18,13 @@ export function deliveryEndSuite(open: () => Promise<StoreHarness>): void {
     it('comes for the open ones when their event is deleted; what was delivered or dead stays so', async () => {
       const { store } = harness
       const webhook = await savedWebhook(store)
-      const { workspaceId, webhookId } = webhook
+      const { workspaceId } = webhook
       const ended = [...(await stored(harness, webhook, 1))]
       await attemptAll(harness, webhook, (claimed) => outcome(harness, claimed))
       ended.push(...(await stored(harness, webhook, 1)))
       await attemptAll(harness, webhook, (claimed) => failure(harness, claimed, { status: 'dead', dueAtUs: null }))
       const held = await stored(harness, webhook, 1)
-      await store.moveDeliveries({ webhookId, to: 'held', limit: 9 })
+      await holdAll(harness, webhook)
       const waiting = await stored(harness, webhook, 1)
       await attemptAll(harness, webhook, (claimed) => failure(harness, claimed))
       const kept = await stored(harness, webhook, 1)
@@ -68,7 +68,7 @@ export function deliveryEndSuite(open: () => Promise<StoreHarness>): void {
       const { replayId, deliveries } = await replayed(harness, webhook, 2)
       const ids = deliveries.map(({ deliveryId }) => deliveryId)
       await attemptAll(harness, webhook, (claimed) => failure(harness, claimed), { replayId, limit: 1 })
-      await store.moveDeliveries({ webhookId: webhook.webhookId, to: 'held', limit: 1 })
+      await holdAll(harness, webhook)
       clock.advance({ days: 7, seconds: 1 })
       const expected = { status: 'cancelled', nextAttemptAtUs: null, completedAtUs: expect.any(Number) }
       const whole = await Promise.all(ids.map((id) => read(harness, webhook, id)))
@@ -80,7 +80,7 @@ export function deliveryEndSuite(open: () => Promise<StoreHarness>): void {
       }
       await sweepAll()
       expect(await Promise.all(ids.map((id) => read(harness, webhook, id)))).toMatchObject([expected, expected])
-      expect(await store.getReplay(replayId)).toMatchObject({ status: 'completed', cancelled: 2 })
+      expect(await store.getReplay(replayId)).toMatchObject({ status: 'failed', cancelled: 2 })
 
       clock.advance({ days: 1 })
       const forgotten = async () => {

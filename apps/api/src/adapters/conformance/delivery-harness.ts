@@ -11,7 +11,7 @@ import type {
   Outbox,
   StoredWebhook,
 } from '../../webhook-ports.ts'
-import { createdIds, fanOut, newAuditEntry, newDelivery, newEvent, newReplay, newUuid, type StoreHarness } from './harness.ts'
+import { createdIds, fanOut, newAuditEntry, newDelivery, newEvent, newReplay, newUuid, type StoreHarness, savedWebhook } from './harness.ts'
 
 /** Reads all that lies behind the mark, or what was fanned out. */
 export async function wholeOutbox(
@@ -135,6 +135,15 @@ export async function attemptAll(
   const { deliveries } = await claim(harness, webhook, fields)
   const results = await harness.store.recordAttempts(deliveries.map(make))
   if (results.some((result) => result.outcome === 'lost')) throw new Error('A claim was lost.')
+}
+
+/** Holds what is pending of the webhook, as switching it off does; then it is active again. Its running replays have failed by that. */
+export async function holdAll({ store }: Pick<StoreHarness, 'store'>, { webhookId }: StoredWebhook, replayId?: string): Promise<void> {
+  const webhook = await store.getWebhook(webhookId)
+  if (webhook === undefined) throw new Error('The webhook is gone.')
+  const off = await savedWebhook(store, { ...webhook, isActive: false })
+  while (await store.moveDeliveries({ webhookId, replayId, to: 'held', limit: 100 }));
+  await savedWebhook(store, { ...off, isActive: true })
 }
 
 export async function read(

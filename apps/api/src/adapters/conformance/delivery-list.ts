@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { DELIVERY_STATUSES, type DeliveryRecord, type DeliveryStatus, type Lane, type StoredWebhook } from '../../webhook-ports.ts'
-import { attemptAll, claim, failure, fanOutAll, idsOfDeliveries, live, outcome, replayed, stored } from './delivery-harness.ts'
+import { attemptAll, claim, failure, fanOutAll, holdAll, idsOfDeliveries, live, outcome, replayed, stored } from './delivery-harness.ts'
 import {
   createdIds,
   newAuditEntry,
@@ -31,7 +31,7 @@ export function deliveryListSuite(open: () => Promise<StoreHarness>): void {
         const { replayId } = await replayed(harness, webhook, 1)
         await store.moveDeliveries({ webhookId, replayId, to: 'cancelled', limit: 9 })
         await stored(harness, webhook, 1)
-        await store.moveDeliveries({ webhookId, to: 'held', limit: 9 })
+        await holdAll(harness, webhook)
         await stored(harness, webhook, 1)
         await attemptAll(harness, webhook, (claimed) => failure(harness, claimed, { status: 'dead', dueAtUs: null }))
         await stored(harness, webhook, 2)
@@ -150,7 +150,7 @@ export function deliveryListSuite(open: () => Promise<StoreHarness>): void {
         async () => {
           await stored(harness, busy, 1)
           await attemptAll(harness, busy, (claimed) => outcome(harness, claimed), { limit: 1 })
-          await store.moveDeliveries({ webhookId, to: 'held', limit: 1 })
+          await holdAll(harness, busy)
           await settle()
         },
       )

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DeliveryRecord, NewDelivery, NewReplay, StoredWebhook } from '../../webhook-ports.ts'
+import { holdAll } from './delivery-harness.ts'
 import {
   auditActions,
   createdIds,
@@ -95,7 +96,7 @@ export function replaySuite(open: () => Promise<StoreHarness>): void {
       expect(await store.listReplays({ webhookId: newUuid(), limit: 5 })).toEqual({ replays: [], next: null })
     })
 
-    it('names each running replay of any webhook once, and none that has ended', async () => {
+    it('names each replay of any webhook whose walk goes on, once, and none that has ended or was walked', async () => {
       const { store, settle } = harness
       const running = async (limit: number) => {
         await settle()
@@ -109,6 +110,12 @@ export function replaySuite(open: () => Promise<StoreHarness>): void {
       await store.endReplay(cancelled, 'cancelled', null)
       await store.endReplay(failed, 'failed', null)
       await store.advanceReplay({ ...step(completed, null, 'end'), isWalked: true })
+      const webhook = await savedWebhook(store)
+      const walked = await start(webhook)
+      const open = await deliveriesOf(webhook, walked.replayId, 1)
+      expect(await store.advanceReplay({ ...step(walked.replayId, null, 'end', open), isWalked: true })).toMatchObject({
+        status: 'running',
+      })
       for (const limit of [1, 3, 100]) {
         const found = await running(limit)
         expect(found).toHaveLength(before.length + made.length)
@@ -160,7 +167,7 @@ export function replaySuite(open: () => Promise<StoreHarness>): void {
       const [first, second] = live
       if (first === undefined || second === undefined) throw new Error('No delivery was made.')
       await fanOut(store, [...live, { ...first, webhookId: other.webhookId }])
-      for (const { webhookId } of [webhook, other]) await store.moveDeliveries({ webhookId, to: 'held', limit: 100 })
+      for (const each of [webhook, other]) await holdAll(harness, each)
       const { replayId } = await start(webhook)
       await store.advanceReplay(
         step(
@@ -178,20 +185,20 @@ export function replaySuite(open: () => Promise<StoreHarness>): void {
       for (const delivery of cancelled) expect(delivery).toMatchObject({ replayId: null, completedAtUs: expect.any(Number) })
     })
 
-    it('counts a held delivery of an earlier replay as cancelled there, which may complete it', async () => {
+    it('counts a held delivery of an earlier replay as cancelled there', async () => {
       const { store } = harness
       const webhook = await savedWebhook(store)
       const earlier = await start(webhook)
       const deliveries = await deliveriesOf(webhook, earlier.replayId, 2)
       await store.advanceReplay({ ...step(earlier.replayId, null, 'end', deliveries), isWalked: true })
-      await store.moveDeliveries({ webhookId: webhook.webhookId, to: 'held', limit: 100 })
-      expect(await store.getReplay(earlier.replayId)).toMatchObject({ status: 'running', cancelled: 0 })
+      await holdAll(harness, webhook)
+      expect(await store.getReplay(earlier.replayId)).toMatchObject({ status: 'failed', cancelled: 0 })
       const { replayId } = await start(webhook)
       const again = deliveries.map((delivery) => ({ ...delivery, replayId }))
       await store.advanceReplay(step(replayId, null, 'a', again.slice(0, 1)))
-      expect(await store.getReplay(earlier.replayId)).toMatchObject({ status: 'running', cancelled: 1 })
+      expect(await store.getReplay(earlier.replayId)).toMatchObject({ status: 'failed', cancelled: 1 })
       await store.advanceReplay(step(replayId, 'a', 'b', again.slice(1)))
-      expect(await store.getReplay(earlier.replayId)).toMatchObject({ status: 'completed', enqueued: 2, cancelled: 2 })
+      expect(await store.getReplay(earlier.replayId)).toMatchObject({ status: 'failed', enqueued: 2, cancelled: 2 })
       expect(await store.getReplay(replayId)).toMatchObject({ status: 'running', enqueued: 2, cancelled: 0 })
     })
 
@@ -242,16 +249,18 @@ export function replaySuite(open: () => Promise<StoreHarness>): void {
       expect(await harness.store.endReplay(newUuid(), 'failed', newAuditEntry(null))).toBe(false)
     })
 
-    it('stands still while its webhook is not active: its events would be passed over', async () => {
+    it('has failed when its webhook is switched off, in the same commit, and stands still when it is on again', async () => {
       const { store } = harness
       const webhook = await savedWebhook(store)
       const { replayId } = await start(webhook)
       const deliveries = await deliveriesOf(webhook, replayId, 1)
-      const off = await savedWebhook(store, { ...webhook, isActive: false })
-      expect(await store.advanceReplay(step(replayId, null, 'a', deliveries))).toBeUndefined()
-      expect(await store.getReplay(replayId)).toMatchObject({ status: 'running', position: null, matched: 0 })
+      const changed = await savedWebhook(store, { ...webhook, description: 'Changed' })
+      expect(await store.getReplay(replayId)).toMatchObject({ status: 'running' })
+      const off = await savedWebhook(store, { ...changed, isActive: false })
+      expect(await store.advanceReplay(step((await start(off)).replayId, null, 'a'))).toBeUndefined()
       await savedWebhook(store, { ...off, isActive: true })
-      expect(await store.advanceReplay(step(replayId, null, 'a', deliveries))).toMatchObject({ position: 'a', enqueued: 1 })
+      expect(await store.getReplay(replayId)).toMatchObject({ status: 'failed', matched: 0, completedAtUs: expect.any(Number) })
+      expect(await store.advanceReplay(step(replayId, null, 'a', deliveries))).toBeUndefined()
     })
 
     it('ends cancelled with its webhook, as does one that is made a moment too late', async () => {

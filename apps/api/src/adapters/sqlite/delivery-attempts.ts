@@ -4,7 +4,7 @@ import { prepareAll } from './database.ts'
 import type { DeliveryEnds } from './delivery-ends.ts'
 import type { InsertDeliveries } from './delivery-insert.ts'
 import type { OutcomeRow } from './delivery-row.ts'
-import { ATTEMPT_WRITES, CANCELLED, HELD, PENDING } from './delivery-sql.ts'
+import { ATTEMPT_WRITES, CANCELLED, HELD, PENDING, REPLAY_CANCELLED, RUNNING } from './delivery-sql.ts'
 
 /** Retries by hand have no end; of what came of them the newest are kept. */
 const MAX_ATTEMPTS_KEPT = 100
@@ -37,8 +37,10 @@ export function attemptRecorder(db: DatabaseSync, ends: DeliveryEnds, insertDeli
   /** What becomes of one that would be tried again. */
   function statusOfOpen(webhook: Row | undefined, lane: number): number {
     if (webhook === undefined || webhook['deleted_us'] !== null) return CANCELLED
-    if (lane !== 0 && sql.isRunning.get(lane) === undefined) return CANCELLED
-    return webhook['is_active'] === 1 ? PENDING : HELD
+    const replay = lane === 0 ? RUNNING : sql.replay.get(lane)?.['status']
+    if (replay === REPLAY_CANCELLED) return CANCELLED
+    if (webhook['is_active'] !== 1) return HELD
+    return replay === RUNNING ? PENDING : CANCELLED
   }
 
   /** Writes nothing while all is as it was: most attempts succeed like the one before. */

@@ -32,6 +32,7 @@ export function deliveryMoves(db: DatabaseSync, workspaces: Workspaces, ends: De
     const webhook = sql.webhook.get(webhookId)
     const replay = replayId === undefined ? { id: undefined } : sql.replay.get(replayId)
     if (webhook === undefined || replay === undefined) return false
+    if (to === 'held' && webhook['is_active'] === 1) return false
     const lane = replay['id'] === undefined ? undefined : Number(replay['id'])
     const rows = pendingRows(Number(webhook['id']), lane, limit, nowUs)
     if (to === 'held') {

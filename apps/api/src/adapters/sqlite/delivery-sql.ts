@@ -4,7 +4,8 @@ import { ROW_COLUMNS } from './list-sql.ts'
 export const PENDING = DELIVERY_STATUSES.indexOf('pending')
 export const HELD = DELIVERY_STATUSES.indexOf('held')
 export const CANCELLED = DELIVERY_STATUSES.indexOf('cancelled')
-const RUNNING = REPLAY_STATUSES.indexOf('running')
+export const RUNNING = REPLAY_STATUSES.indexOf('running')
+export const REPLAY_CANCELLED = REPLAY_STATUSES.indexOf('cancelled')
 
 /** In the order of a lane, from its index; statuses are written out, as SQLite else sees no use for a partial index. */
 const OF_LANE = `FROM deliveries INDEXED BY deliveries_due WHERE status = ${PENDING} AND webhook = ? AND lane = ?`
@@ -57,7 +58,7 @@ export const ATTEMPT_WRITES = {
   findHeld: `SELECT webhook, lane FROM deliveries WHERE seq = ? AND tail = ? AND status = ${PENDING} AND held = 1 AND due_us = ?`,
   webhook: 'SELECT is_active, deleted_us, failing_since_us, alarmed_us FROM webhooks WHERE id = ?',
   setHealth: 'UPDATE webhooks SET failing_since_us = ?, alarmed_us = ? WHERE id = ?',
-  isRunning: `SELECT 1 FROM replays WHERE id = ? AND status = ${RUNNING}`,
+  replay: 'SELECT status FROM replays WHERE id = ?',
   insert: 'INSERT INTO attempts (delivery, attempt, record) VALUES (?, ?, ?)',
   forgetOldest: 'DELETE FROM attempts WHERE delivery = ? AND attempt <= ?',
   wait: 'UPDATE deliveries SET held = 0, due_us = ?, attempt_count = ? WHERE seq = ?',
@@ -66,7 +67,7 @@ export const ATTEMPT_WRITES = {
 
 /** The statements that move deliveries, on a caller's word. */
 export const DELIVERY_MOVES = {
-  webhook: 'SELECT id FROM webhooks WHERE webhook_id = ?',
+  webhook: 'SELECT id, is_active FROM webhooks WHERE webhook_id = ?',
   replay: 'SELECT id FROM replays WHERE replay_id = ?',
   ofWebhook: `SELECT seq, lane FROM deliveries INDEXED BY deliveries_webhook WHERE webhook = ? AND status = ? AND ${NOT_HELD_NOW} LIMIT ?`,
   pendingOfLane: `SELECT seq, lane ${OF_LANE} AND ${NOT_HELD_NOW} LIMIT ?`,

@@ -2,7 +2,6 @@ import { DELIVERY_STATUSES, REPLAY_STATUSES } from '../../webhook-ports.ts'
 
 const RUNNING = REPLAY_STATUSES.indexOf('running')
 const COMPLETED = REPLAY_STATUSES.indexOf('completed')
-const CANCELLED = REPLAY_STATUSES.indexOf('cancelled')
 const HELD_DELIVERY = DELIVERY_STATUSES.indexOf('held')
 
 /** What a replay is read as: `replayOf` takes it. */
@@ -27,7 +26,7 @@ export const REPLAY_WRITES = {
     'SELECT seq, lane FROM deliveries INDEXED BY deliveries_event ' +
     `WHERE event_seq = ? AND event_tail = ? AND webhook = ? AND status = ${HELD_DELIVERY}`,
   endReplay: `UPDATE replays SET status = ?, completed_us = max(created_us, ?) WHERE replay_id = ? AND status = ${RUNNING}`,
-  endReplaysOfWebhook: `UPDATE replays SET status = ${CANCELLED}, completed_us = max(created_us, ?) WHERE webhook = ? AND status = ${RUNNING}`,
+  endReplaysOfWebhook: `UPDATE replays SET status = ?, completed_us = max(created_us, ?) WHERE webhook = ? AND status = ${RUNNING}`,
 } as const
 
 export const COMPLETE_REPLAY =
@@ -38,5 +37,5 @@ export const COMPLETE_REPLAY =
 export const REPLAY_READS = {
   replay: `${REPLAY} WHERE r.replay_id = ?`,
   replays: `${REPLAY} JOIN webhooks w ON w.id = r.webhook WHERE w.webhook_id = ? AND r.created_us < ? ORDER BY r.created_us DESC LIMIT ?`,
-  running: `SELECT id, replay_id FROM replays INDEXED BY replays_running WHERE status = ${RUNNING} AND id > ? ORDER BY id LIMIT ?`,
+  running: `SELECT id, replay_id FROM replays INDEXED BY replays_walking WHERE status = ${RUNNING} AND is_walked = 0 AND id > ? ORDER BY id LIMIT ?`,
 } as const

@@ -95,9 +95,9 @@ export function replayWriter(db: DatabaseSync, parts: ReplayWriterParts) {
           return call satisfies never
       }
     },
-    /** A webhook that is deleted takes its running replays with it. */
-    endReplaysOfWebhook(webhook: number, nowUs: number): void {
-      sql.endReplaysOfWebhook.run(nowUs, webhook)
+    /** A webhook that is deleted or switched off takes its running replays with it. */
+    endReplaysOfWebhook(webhook: number, status: 'cancelled' | 'failed', nowUs: number): void {
+      sql.endReplaysOfWebhook.run(REPLAY_STATUSES.indexOf(status), nowUs, webhook)
     },
   }
 }

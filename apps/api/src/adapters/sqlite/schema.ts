@@ -154,7 +154,7 @@ const MIGRATIONS = [
     record TEXT NOT NULL
   ) STRICT;
   CREATE INDEX replays_webhook ON replays (webhook, created_us);
-  CREATE INDEX replays_running ON replays (id) WHERE status = 0;
+  CREATE INDEX replays_walking ON replays (id) WHERE status = 0 AND is_walked = 0;
 
   -- dead_us: when it was given up.
   CREATE TABLE jobs (

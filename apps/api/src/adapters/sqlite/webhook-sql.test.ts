@@ -17,10 +17,10 @@ const walks: [keyof typeof STATEMENTS, index: RegExp][] = [
   ['webhooks', /INDEX webhooks_created \(created_us<\?\)/],
   ['webhooksOfWorkspace', /INDEX webhooks_workspace \(workspace=\? AND created_us<\?\)/],
   ['countWebhooks', /INDEX webhooks_workspace \(workspace=\?\)/],
-  ['forgettable', /deliveries USING COVERING INDEX deliveries_\w+ \(webhook=\?\)/],
+  ['deletedOnes', /INDEX webhooks_deleted \(deleted_us>\?\)\n.*\n.*COVERING INDEX deliveries_\w+ \(webhook=\?\)/],
   ['forgetReplays', /COVERING INDEX replays_webhook \(webhook=\?\)/],
   ['replays', /r USING INDEX replays_webhook \(webhook=\? AND created_us<\?\)/],
-  ['running', /INDEX replays_running \(id>\?\)/],
+  ['running', /INDEX replays_walking \(id>\?\)/],
   ['endReplaysOfWebhook', /INDEX replays_webhook \(webhook=\?\)/],
   ['heldDeliveries', /INDEX deliveries_event \(event_seq=\? AND webhook=\?\)/],
 ]

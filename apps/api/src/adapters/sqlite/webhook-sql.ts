@@ -5,7 +5,7 @@ const PAGE = 'created_us < ? AND deleted_us IS NULL AND is_active BETWEEN ? AND 
 
 /** The writer's statements on webhooks. */
 export const WEBHOOK_WRITES = {
-  findWebhook: 'SELECT id, revision, deleted_us FROM webhooks WHERE webhook_id = ?',
+  findWebhook: 'SELECT id, revision, is_active, deleted_us FROM webhooks WHERE webhook_id = ?',
   countWebhooks: 'SELECT count(*) AS count FROM webhooks WHERE workspace = ? AND deleted_us IS NULL',
   insertWebhook:
     'INSERT INTO webhooks (webhook_id, workspace, created_us, is_active, revision, alarmed_us, record) VALUES (?, ?, ?, ?, 1, ?, ?)',
@@ -17,9 +17,9 @@ export const WEBHOOK_WRITES = {
   // What is left of it names its deliveries' webhook; its secrets are gone from the record.
   deleteWebhook: "UPDATE webhooks SET deleted_us = ?, is_active = 0, record = '{}' WHERE id = ?",
   countChange: 'UPDATE outbox SET webhooks_version = webhooks_version + 1',
-  forgettable:
-    'SELECT id FROM webhooks INDEXED BY webhooks_deleted WHERE deleted_us IS NOT NULL ' +
-    'AND NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook = webhooks.id) LIMIT ?',
+  deletedOnes:
+    'SELECT id, deleted_us, EXISTS (SELECT 1 FROM deliveries WHERE webhook = webhooks.id) AS has_deliveries ' +
+    'FROM webhooks INDEXED BY webhooks_deleted WHERE deleted_us IS NOT NULL AND (deleted_us, id) > (?, ?) ORDER BY deleted_us, id LIMIT ?',
   forgetReplays: 'DELETE FROM replays WHERE id IN (SELECT id FROM replays WHERE webhook = ? LIMIT ?)',
   forgetWebhook: 'DELETE FROM webhooks WHERE id = ?',
 } as const

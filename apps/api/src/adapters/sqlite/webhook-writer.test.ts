@@ -124,6 +124,27 @@ it('forgets a deleted webhook, and its replays, when its deliveries are gone, a 
   expect((await store.listReplays({ webhookId: kept.webhookId, limit: 10 })).replays).toHaveLength(1)
 })
 
+it('looks at a few deleted webhooks at a time, and comes round to each', async () => {
+  const { store, clock, path } = await temporaryStore()
+  const webhooks = await Promise.all([1, 2, 3, 4, 5].map(() => savedWebhook(store)))
+  const [eventId = ''] = await createdIds(store, newWorkspace(), [newEvent()])
+  const delivery = { eventId, eventType: 'suite.ran', dueAtUs: clock.nowUs(), replayId: null, ownEvent: null }
+  await fanOut(
+    store,
+    webhooks.slice(0, 4).map(({ webhookId }) => ({ ...delivery, webhookId })),
+  )
+  for (const { webhookId } of webhooks) await store.deleteWebhook(webhookId, newAuditEntry(null))
+  const left: unknown[] = []
+  for (let sweeps = 0; sweeps < 3; sweeps++) {
+    expect(await store.sweep(2)).toBe(false)
+    left.push(counts(path))
+  }
+  expect(left).toMatchObject([{ webhooks: 5 }, { webhooks: 5 }, { webhooks: 4 }])
+  clock.advance({ days: 8, seconds: 1 })
+  for (let sweeps = 0; sweeps < 10; sweeps++) await store.sweep(2)
+  expect(counts(path)).toMatchObject({ webhooks: 0 })
+})
+
 it('refuses every write of a webhook or replay while another process holds the lock, and goes on reading', async () => {
   const { store, path } = await temporaryStore()
   const webhook = await savedWebhook(store)

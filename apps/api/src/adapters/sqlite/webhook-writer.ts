@@ -15,13 +15,14 @@ export interface WebhookWriterParts {
   clock: CommitClock
   appendAuditEntry(entry: AuditRow, nowUs: number): void
   insertDeliveries: InsertDeliveries
-  /** To `cancelled`. */
-  endReplaysOfWebhook(webhook: number, nowUs: number): void
+  endReplaysOfWebhook(webhook: number, status: 'cancelled' | 'failed', nowUs: number): void
 }
 
 /** The writer's part in webhooks. Each call looks for every conflict before it writes anything: its neighbours in the batch stay. */
 export function webhookWriter(db: DatabaseSync, parts: WebhookWriterParts) {
   const sql = prepareAll(db, WEBHOOK_WRITES)
+  /** Behind which deleted webhook the next sweep looks: they may wait for their deliveries for days, and each sweep looks at a few. */
+  let sweptTo = BEGINNING
 
   function saveWebhook(input: Input<'saveWebhook'>, nowUs: number): Awaited<ReturnType<WebhookStore['saveWebhook']>> {
     const { webhook, audit, ownDeliveries, maxPerWorkspace, alarmedAtUs } = input
@@ -31,6 +32,7 @@ export function webhookWriter(db: DatabaseSync, parts: WebhookWriterParts) {
     const isActive = Number(webhook.isActive)
     if (found !== undefined) {
       sql.updateWebhook.run(isActive, alarmedAtUs, webhook.record, Number(found['id']))
+      if (isActive < Number(found['is_active'])) parts.endReplaysOfWebhook(Number(found['id']), 'failed', nowUs)
     } else {
       if (maxPerWorkspace !== null && countOf(webhook.workspaceId) >= maxPerWorkspace) return { outcome: 'too_many' }
       const workspace = parts.workspaces.findOrAdd(webhook.workspaceId)
@@ -54,7 +56,7 @@ export function webhookWriter(db: DatabaseSync, parts: WebhookWriterParts) {
     if (found === undefined || found['deleted_us'] !== null) return false
     const webhook = Number(found['id'])
     sql.deleteWebhook.run(nowUs, webhook)
-    parts.endReplaysOfWebhook(webhook, nowUs)
+    parts.endReplaysOfWebhook(webhook, 'cancelled', nowUs)
     sql.countChange.run()
     parts.appendAuditEntry(audit, nowUs)
     return true
@@ -71,18 +73,28 @@ export function webhookWriter(db: DatabaseSync, parts: WebhookWriterParts) {
           return call satisfies never
       }
     },
-    /** Forgets at most `limit` deleted webhooks without deliveries, and as many of their replays each; true when there may be more. */
+    /**
+     * Looks at the next `limit` deleted webhooks, and forgets those without deliveries, with at most `limit` replays each. True when
+     * something was forgotten and there may be more.
+     */
     sweep(limit: number): boolean {
-      const webhooks = sql.forgettable.all(limit)
-      let more = webhooks.length === limit
-      for (const { id } of webhooks) {
+      const webhooks = sql.deletedOnes.all(...sweptTo, limit)
+      let forgotten = 0
+      let isFinished = true
+      for (const { id, has_deliveries: hasDeliveries } of webhooks) {
+        if (hasDeliveries === 1) continue
+        forgotten++
         // The webhook goes with the last of its replays, which are found by it.
-        if (sql.forgetReplays.run(Number(id), limit).changes === limit) more = true
+        if (sql.forgetReplays.run(Number(id), limit).changes === limit) isFinished = false
         else sql.forgetWebhook.run(Number(id))
       }
-      return more
+      const last = webhooks.length === limit ? webhooks.at(-1) : undefined
+      if (isFinished) sweptTo = last === undefined ? BEGINNING : [Number(last['deleted_us']), Number(last['id'])]
+      return !isFinished || (forgotten > 0 && last !== undefined)
     },
   }
 }
+
+const BEGINNING: readonly [deletedUs: number, id: number] = [0, 0]
 
 type Input<K extends keyof WebhookWriterCalls> = InputOf<WebhookWriterCalls, K>
