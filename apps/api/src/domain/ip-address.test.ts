@@ -200,6 +200,8 @@ describe('containment of ranges', () => {
         const rest = BigInt(other.bits - innerPrefix)
         const first = { ...other, value: firstBits(other, innerPrefix) << rest }
         const last = { ...other, value: first.value + (1n << rest) - 1n }
+        // Mapped ones count as IPv4: a range of IPv6 around them, such as ::/80, does not hold them.
+        for (const end of [first, last]) fc.pre(end.bits === 32 || end.value >> 32n !== 0xffffn)
         const outer = `${textOf(address)}/${prefix}`
         const isOuter = matcherOf([outer])
         expect(isWithin(`${textOf(other)}/${innerPrefix}`, outer)).toBe(isOuter(textOf(first)) && isOuter(textOf(last)))
