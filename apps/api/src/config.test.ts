@@ -129,3 +129,34 @@ describe('the configuration of webhooks', () => {
     expect(() => parseConfig({ [name]: value })).toThrow(new RegExp(`^Wrong configuration. ${name}[:.].*\\.$`))
   })
 })
+
+describe('the configuration of the queue', () => {
+  it('is the store, and that of AWS as the SDK finds it', () => {
+    expect(parseConfig({})).toMatchObject({
+      queue: 'sqlite',
+      sqs: { queueName: 'triggers-api-jobs', endpointUrl: undefined, region: undefined, madeUpCredentials: false },
+    })
+    const environment = { QUEUE: 'sqs', SQS_QUEUE_NAME: 'jobs_2', SQS_ENDPOINT_URL: 'https://sqs.internal:1', AWS_REGION: 'eu-west-1' }
+    expect(parseConfig(environment)).toMatchObject({
+      queue: 'sqs',
+      sqs: { queueName: 'jobs_2', endpointUrl: 'https://sqs.internal:1', region: 'eu-west-1', madeUpCredentials: false },
+    })
+  })
+
+  it.each(['http://127.0.0.1:9324', 'http://localhost:9324', 'http://[::1]:9324'])('asks for no credentials at %s', (url) => {
+    expect(parseConfig({ SQS_ENDPOINT_URL: url }).sqs).toMatchObject({ region: 'us-east-1', madeUpCredentials: true })
+    expect(parseConfig({ SQS_ENDPOINT_URL: url, AWS_REGION: 'eu-west-1' }).sqs).toMatchObject({ region: 'eu-west-1' })
+    for (const own of [{ AWS_ACCESS_KEY_ID: 'a' }, { AWS_PROFILE: 'p' }]) {
+      expect(parseConfig({ SQS_ENDPOINT_URL: url, ...own }).sqs).toMatchObject({ madeUpCredentials: false })
+    }
+  })
+
+  it.each([
+    ['QUEUE', 'redis'],
+    ['SQS_QUEUE_NAME', 'jobs.fifo'],
+    ['SQS_QUEUE_NAME', 'j'.repeat(76)],
+    ['SQS_ENDPOINT_URL', 'localhost:9324'],
+  ])('refuses %s=%s, naming it', (name, value) => {
+    expect(() => parseConfig({ [name]: value })).toThrow(new RegExp(`^Wrong configuration. ${name}[:.].*\\.$`))
+  })
+})

@@ -69,11 +69,28 @@ const Environment = z.object({
     .url({ protocol: /^https?$/, error: 'must be the URL of an HTTP proxy, such as http://proxy.internal:3128' })
     .optional(),
   WEBHOOK_TIMEOUT_MS: wholeNumber(100, 600_000).default(20_000),
+  QUEUE: z.enum(['sqlite', 'sqs'], 'must be sqlite or sqs').default('sqlite'),
+  // SQS takes 80 characters; the queue of dead letters has five more than this one.
+  SQS_QUEUE_NAME: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{1,75}$/, 'must be 1 to 75 letters, digits, hyphens or underscores')
+    .default('triggers-api-jobs'),
+  SQS_ENDPOINT_URL: z.url({ protocol: /^https?$/, error: 'must be the URL of SQS, such as http://127.0.0.1:9324' }).optional(),
+  AWS_REGION: z.string().optional(),
 })
 
 function wholeNumber(least: number, most: number) {
   const expected = `must be a whole number from ${least} to ${most}`
   return z.coerce.number(expected).int(expected).min(least, expected).max(most, expected)
+}
+
+/** An SQS on this machine, such as ElasticMQ, asks for neither a region nor credentials; the SDK cannot do without. */
+function sqsAccess(endpointUrl: string | undefined, region: string | undefined, given: Record<string, string | undefined>) {
+  const isLocal = endpointUrl !== undefined && LOOPBACK_HOSTS.includes(new URL(endpointUrl).hostname.replace(/^\[|\]$/g, ''))
+  return {
+    region: region ?? (isLocal ? 'us-east-1' : undefined),
+    madeUpCredentials: isLocal && given['AWS_ACCESS_KEY_ID'] === undefined && given['AWS_PROFILE'] === undefined,
+  }
 }
 
 /** How to leave the development key behind; one line, as all that a start may end with. */
@@ -134,6 +151,12 @@ export function parseConfig(environment: Record<string, string | undefined>) {
       proxyUrl: settings.WEBHOOK_PROXY_URL,
       /** The longest that one attempt may take. */
       timeoutMs: settings.WEBHOOK_TIMEOUT_MS,
+    },
+    queue: settings.QUEUE,
+    sqs: {
+      queueName: settings.SQS_QUEUE_NAME,
+      endpointUrl: settings.SQS_ENDPOINT_URL,
+      ...sqsAccess(settings.SQS_ENDPOINT_URL, settings.AWS_REGION, given),
     },
   }
 }

@@ -11,7 +11,7 @@ import { trustedProxies } from './domain/ip-address.ts'
 import { createKeyRing } from './domain/key-ring.ts'
 import { isPlainDataKey, openVault, parseMasterKeys, type Vault } from './domain/vault.ts'
 import { createWebhookRing, type WebhookRing } from './domain/webhook-ring.ts'
-import type { Clock, KeyRing, RateLimiter, Store } from './ports.ts'
+import { type Clock, type KeyRing, type RateLimiter, type Store, StoreUnavailableError } from './ports.ts'
 import type { HttpOut, Queue } from './webhook-ports.ts'
 
 /** All that the program is built from. Made once at start; a test swaps a part by spreading the object. */
@@ -41,10 +41,33 @@ export interface Deps {
 export async function buildDeps(config: Config): Promise<ReturnType<typeof depsOf>> {
   const store = await openSqliteStore({ directory: config.dataDirectory, eventTtlDays: config.eventTtlDays, clock: systemClock })
   try {
-    return depsOf(config, store, store.queue, await openVaultOf(config, store), systemClock)
+    const vault = await openVaultOf(config, store)
+    const log = logOf(config)
+    const queue = config.queue === 'sqs' ? await openSqs(config, log) : store.queue
+    return depsOf(config, store, queue, vault, systemClock, log)
   } catch (error) {
     await store.close()
     throw error
+  }
+}
+
+const logOf = (config: Config): Logger => pino({ level: config.logLevel })
+
+/** As often as with the queue of the embedded store. */
+const MAX_RECEIVES = 10
+
+/** @throws Error in words for the operator */
+async function openSqs(config: Config, log: Logger): Promise<Queue> {
+  // The SDK takes memory and time, which who does without SQS keeps.
+  const { openSqsQueue } = await import('./adapters/aws/sqs-queue.ts')
+  try {
+    return await openSqsQueue({
+      ...config.sqs,
+      make: config.authMode === 'local' ? { maxReceives: MAX_RECEIVES } : undefined,
+      onForeignMessage: (messageId) => log.warn({ messageId }, 'a message in the queue is no job: it is left for the dead letters'),
+    })
+  } catch (error) {
+    throw error instanceof StoreUnavailableError ? new Error(`QUEUE=sqs cannot be used. ${error.message}`) : error
   }
 }
 
@@ -67,7 +90,7 @@ async function openVaultOf(config: Config, store: Store): Promise<Vault> {
 }
 
 /** The deps on a store that is open; a test's have a clock of their own. */
-export function depsOf(config: Config, store: Store, queue: Queue, vault: Vault, clock: Clock) {
+export function depsOf(config: Config, store: Store, queue: Queue, vault: Vault, clock: Clock, log = logOf(config)) {
   return {
     config,
     store,
@@ -87,6 +110,6 @@ export function depsOf(config: Config, store: Store, queue: Queue, vault: Vault,
     isTrustedProxy: trustedProxies(config.trustedProxies),
     clock,
     newRequestId: randomUUID,
-    log: pino({ level: config.logLevel }),
+    log,
   } satisfies Deps
 }

@@ -24,6 +24,7 @@ export async function runServer(environment: Record<string, string | undefined>)
 async function start(config: Config): Promise<void> {
   const deps = await buildDeps(config)
   const server = await listen(buildApp(deps).fetch, deps).catch(async (error: unknown) => {
+    await deps.queue.close()
     await deps.store.close()
     throw error
   })
@@ -54,6 +55,7 @@ async function start(config: Config): Promise<void> {
 
 async function finish(deps: Deps, stopWork: () => Promise<void>): Promise<void> {
   await stopWork()
+  await deps.queue.close()
   await deps.store.close()
   process.exit(0)
 }

@@ -375,7 +375,7 @@ export const MAX_DELAY_MS = 900_000
 
 /** Every method rejects with `StoreUnavailableError`, and nothing else, when the queue cannot do its work now. */
 export interface Queue {
-  /** Durable before it resolves. `delayMs` up to `MAX_DELAY_MS`. */
+  /** Durable before it resolves. `delayMs` up to `MAX_DELAY_MS`. When it rejects, some of several may be there: enqueueing them again makes these twice. */
   enqueue(jobs: readonly { job: Job; delayMs?: number | undefined }[]): Promise<void>
   /**
    * Takes visible jobs, about the oldest first; nobody gets them again for `visibilityMs`.

@@ -56,8 +56,8 @@ export async function runAdmin(words: readonly string[], environment: Environmen
 }
 
 async function runCommand(command: Command, input: Input<string>, environment: Environment, { stdout, stdin }: Streams): Promise<void> {
-  // Standard output is the command's: nothing is logged there.
-  const config = { ...parseConfig(environment), logLevel: 'silent' as const }
+  // Standard output is the command's: nothing is logged there. No command has jobs for the workers, so none needs another queue than the store's.
+  const config = { ...parseConfig(environment), logLevel: 'silent' as const, queue: 'sqlite' as const }
   let deps: Deps | undefined
   try {
     await command.run(input, {

@@ -11,6 +11,8 @@ const VISIBILITY_MS = 60_000
 const NO_ROOM_MS = 1000
 /** After a step for which the store was away. */
 const UNAVAILABLE_MS = 2000
+/** How often the log says that the queue is still away. */
+const COMPLAIN_EVERY_MS = 60_000
 
 export interface RunJobsDeps {
   queue: Pick<Queue, 'receive' | 'ack' | 'delay'>
@@ -31,13 +33,19 @@ export function startRunJobs({ queue, log, takeUp, advanceReplay }: RunJobsDeps)
 
   async function receive(): Promise<void> {
     const wait = createGrowingWait(50, 2000)
+    let complainedMs = Number.NEGATIVE_INFINITY
     while (!ending.signal.aborted) {
       try {
         const jobs = await queue.receive({ max: JOBS, visibilityMs: VISIBILITY_MS, waitMs: WAIT_MS, signal: ending.signal })
         wait.reset()
+        complainedMs = Number.NEGATIVE_INFINITY
         begin(jobs)
       } catch (error) {
         if (!(error instanceof StoreUnavailableError)) log.error({ err: error }, 'jobs could not be received')
+        else if (!ending.signal.aborted && performance.now() - complainedMs > COMPLAIN_EVERY_MS) {
+          complainedMs = performance.now()
+          log.warn({ err: error }, 'the queue is unavailable: the sweep finds the work meanwhile')
+        }
         if (!ending.signal.aborted) await new Promise((resolve) => setTimeout(resolve, wait.next()))
       }
     }

@@ -92,7 +92,8 @@ export function queueReceiversSuite(open: () => Promise<QueueHarness>): void {
       const job = newJob()
       await enqueueAll(harness.queue, [job])
       expect(await waiting(harness.queue, controller.signal)).toEqual([])
-      expect(await receiveOne(harness)).toMatchObject({ job, receiveCount: 1 })
+      // A queue that is asked over a network may have given it to who has gone: then it comes back as new, a moment later.
+      expect(await waiting(harness.queue)).toMatchObject([{ job, receiveCount: 1 }])
     })
 
     it('shares the jobs with others: fifty by five at once, each job once', async () => {
