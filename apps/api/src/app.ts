@@ -23,7 +23,7 @@ export function buildApp(deps: Deps): OpenAPIHono<AppEnv> {
   app.onError((error, c) => answerError(c, error))
   app.notFound((c) => refuseUnknownRoute(c, deps, app).catch((error: unknown) => answerError(c, error)))
   for (const endpoint of endpoints) mount(app, deps, endpoint)
-  mountDocs(app, openApiDocument(), (c) => begin(c, deps))
+  mountDocs(app, openApiDocument, (c) => begin(c, deps))
   return app
 }
 

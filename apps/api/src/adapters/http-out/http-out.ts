@@ -1,9 +1,8 @@
-import { Agent } from 'undici'
 import type { HttpOut } from '../../webhook-ports.ts'
 import { createAddressGuard } from './address-guard.ts'
 import { createConnector } from './connector.ts'
 import { createNameServerLookup, createResolve, type Lookup, systemLookup } from './lookup.ts'
-import { createSender } from './post.ts'
+import { createSender, type Sender } from './post.ts'
 import { SendFailure } from './send-failure.ts'
 
 export interface HttpOutOptions {
@@ -44,7 +43,7 @@ const MAX_HEADER_BYTES = 16_384
 /**
  * The way out, over undici: maintained with Node itself, it leaves the making of connections to us, keeps them alive by the receiver's hints, and
  * bounds headers, body and time; it follows no redirect and decodes no body by itself. HTTP/1.1 alone: one answer per connection at a
- * time is what bounds the memory that a receiver can take.
+ * time is what bounds the memory that a receiver can take. It is loaded with the first post: a server without webhooks keeps the memory.
  *
  * There is no limit of connections for each origin: those who share a receiver's host (a workflow service) would wait for each other's
  * requests. Whoever sends bounds how many there are at a time.
@@ -61,20 +60,31 @@ export function createHttpOut(options: HttpOutOptions): HttpOut {
   const resolve = createResolve({ guard, lookup, timeoutMs: connectTimeoutMs * DNS_SHARE })
   const proxy = options.proxyUrl === undefined ? undefined : { url: options.proxyUrl, ca }
   const connector = createConnector({ resolve, guard, timeoutMs: connectTimeoutMs, proxy, ca })
-  const agent = new Agent({
-    connect: connector.connect,
-    allowH2: false,
-    connections: null,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: LONGEST_KEEP_ALIVE_MS,
-    clientTtl: CONNECTION_AGE_MS,
-    headersTimeout: Math.ceil(options.headersTimeoutMs ?? timeoutMs * HEADERS_SHARE),
-    // The body is bounded by the time for all of it, and by what the sender reads.
-    bodyTimeout: 0,
-    maxHeaderSize: MAX_HEADER_BYTES,
-  })
-  const sender = createSender({ agent, timeoutMs })
+  let starting: Promise<{ sender: Sender; close(): Promise<void> }> | undefined
+
+  async function start() {
+    const { Agent } = await import('undici')
+    const agent = new Agent({
+      connect: connector.connect,
+      allowH2: false,
+      connections: null,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: LONGEST_KEEP_ALIVE_MS,
+      clientTtl: CONNECTION_AGE_MS,
+      headersTimeout: Math.ceil(options.headersTimeoutMs ?? timeoutMs * HEADERS_SHARE),
+      // The body is bounded by the time for all of it, and by what the sender reads.
+      bodyTimeout: 0,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    })
+    const sender = createSender({ agent, timeoutMs })
+    const close = async () => {
+      sender.close()
+      connector.close()
+      await agent.destroy()
+    }
+    return { sender, close }
+  }
 
   return {
     async checkUrl(url) {
@@ -91,14 +101,17 @@ export function createHttpOut(options: HttpOutOptions): HttpOut {
     },
     async post(request) {
       const target = parseTarget(request.url, allowHttp)
-      if (typeof target !== 'string') return await sender.send(target, request)
-      return { outcome: 'failed', error: 'url_refused', message: `The URL ${target}.`, durationMs: 0 }
+      if (typeof target === 'string') return { outcome: 'failed', error: 'url_refused', message: `The URL ${target}.`, durationMs: 0 }
+      starting ??= start()
+      const { sender } = await starting
+      return await sender.send(target, request)
     },
     longestMs: timeoutMs,
     async close() {
-      sender.close()
-      connector.close()
-      await agent.destroy()
+      // A post that comes later finds it closed, too.
+      starting ??= start()
+      const { close } = await starting
+      await close()
     },
   }
 }

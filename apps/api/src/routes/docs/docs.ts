@@ -64,10 +64,11 @@ const REDOC_PAGE = page('<link rel="stylesheet" href="/redoc/page.css">', '/redo
 
 /**
  * `/openapi.json`, `/docs` (interactive, with a place for the key) and `/redoc`; they need no key.
+ * @param makeDocument called with the first request for it: it takes some 10 MB, which a server that nobody asks keeps
  * @param begin what every request meets first; its answer, if it has one, is the answer
  */
-export function mountDocs(app: OpenAPIHono<AppEnv>, document: object, begin: (c: Context<AppEnv>) => Response | undefined): void {
-  const json = JSON.stringify(document)
+export function mountDocs(app: OpenAPIHono<AppEnv>, makeDocument: () => object, begin: (c: Context<AppEnv>) => Response | undefined): void {
+  let json: string | undefined
   const serve = (path: string, type: string, body: () => string | Promise<string>, headers: Record<string, string> = {}) => {
     app.get(path, async (c) => {
       const answered = begin(c)
@@ -75,7 +76,10 @@ export function mountDocs(app: OpenAPIHono<AppEnv>, document: object, begin: (c:
       return new Response(await body(), { headers: { ...c.get('responseHeaders'), 'content-type': type, ...headers } })
     })
   }
-  serve('/openapi.json', 'application/json', () => json)
+  serve('/openapi.json', 'application/json', () => {
+    json ??= JSON.stringify(makeDocument())
+    return json
+  })
   serve('/docs', 'text/html; charset=utf-8', () => DOCS_PAGE, { 'content-security-policy': DOCS_POLICY })
   serve('/redoc', 'text/html; charset=utf-8', () => REDOC_PAGE, { 'content-security-policy': REDOC_POLICY })
   serve('/redoc/page.css', 'text/css; charset=utf-8', () => REDOC_STYLES)
