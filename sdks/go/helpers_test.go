@@ -46,7 +46,7 @@ type server struct {
 // spawnServer starts the repository's server and returns when it answers.
 func spawnServer(settings ...string) (*server, error) {
 	root := filepath.Join("..", "..")
-	entrypoint := filepath.Join(root, "apps", "api", "src", "entrypoints", "server.ts")
+	entrypoint := filepath.Join(root, "apps", "api", "src", "entrypoints", "server.mjs")
 	node := filepath.Join(root, "node_modules", ".bin", "node")
 	for _, path := range []string{entrypoint, node} {
 		if _, err := os.Stat(path); err != nil {

@@ -1,5 +1,5 @@
 /**
- * Fills the compile cache (see src/compile-cache.ts) after an installation or an upgrade, in a process of its own, so
+ * Fills the compile cache (see src/compile-cache.mjs) after an installation or an upgrade, in a process of its own, so
  * that the server never strips types itself. Plain JavaScript: this file must not need the stripper either.
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ function isWarm() {
 if (!isWarm()) {
   try {
     mkdirSync(directory, { recursive: true })
-    const { useCompileCache } = await import('../src/compile-cache.ts')
+    const { useCompileCache } = await import('../src/compile-cache.mjs')
     useCompileCache()
     await import('../src/run-server.ts')
     // Compiled when loaded; outside a thread they then refuse to run.

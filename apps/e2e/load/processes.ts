@@ -95,7 +95,7 @@ export function createProcesses(): Processes {
   return {
     track: (child) => track(child, true),
     startServer: (dataDirectory) =>
-      startHttp('apps/api/src/entrypoints/server.ts', {
+      startHttp('apps/api/src/entrypoints/server.mjs', {
         PORT: '0',
         HOST: '127.0.0.1',
         AUTH_MODE: 'local',

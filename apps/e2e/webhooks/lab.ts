@@ -48,7 +48,7 @@ export function createLab(): Lab {
     },
     async startServer(environment) {
       const { PATH = '' } = process.env
-      const child = spawn(process.execPath, [join(ROOT, 'apps/api/src/entrypoints/server.ts')], {
+      const child = spawn(process.execPath, [join(ROOT, 'apps/api/src/entrypoints/server.mjs')], {
         env: { PATH, PORT: '0', AUTH_MODE: 'local', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0', ...environment },
         stdio: ['ignore', 'pipe', 'pipe'],
       })

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const ENTRYPOINT = join(import.meta.dirname, '../../../apps/api/src/entrypoints/server.ts')
+const ENTRYPOINT = join(import.meta.dirname, '../../../apps/api/src/entrypoints/server.mjs')
 
 export interface TestServer {
   /** Without `/v1`. */

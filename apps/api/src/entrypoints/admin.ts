@@ -1,5 +1,5 @@
 /** The operator's commands, on the server's database. */
-import { useCompileCache } from '../compile-cache.ts'
+import { useCompileCache } from '../compile-cache.mjs'
 
 useCompileCache()
 const { runAdmin } = await import('../admin/run-admin.ts')

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { DEVELOPMENT_KEY } from '../domain/key-ring.ts'
 
-const ENTRYPOINT = join(import.meta.dirname, '../entrypoints/server.ts')
+const ENTRYPOINT = join(import.meta.dirname, '../entrypoints/server.mjs')
 
 export interface Exit {
   code: number | null

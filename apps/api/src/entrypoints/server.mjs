@@ -1,5 +1,5 @@
 /** The embedded server: one process, one directory. */
-import { useCompileCache } from '../compile-cache.ts'
+import { useCompileCache } from '../compile-cache.mjs'
 
 useCompileCache()
 const { runServer } = await import('../run-server.ts')
