@@ -1,8 +1,8 @@
+import { PAGE } from '../domain/pages.ts'
 import { formatTime } from '../domain/time.ts'
 import type { AuditEntry, AuditQuery, Store } from '../ports.ts'
 import { presentAuditEntry } from '../routes/audit-log/schemas.ts'
 import { command } from './command.ts'
-import { PAGE } from './pages.ts'
 import { checkWorkspaceId, requireWorkspace } from './workspace-option.ts'
 
 const DEFAULT_LIMIT = 100

@@ -1,8 +1,8 @@
+import { eachOf, PAGE } from '../domain/pages.ts'
 import { formatTime } from '../domain/time.ts'
 import type { StoredApiKey } from '../ports.ts'
 import { presentApiKey } from '../routes/api-keys/schemas.ts'
 import { command } from './command.ts'
-import { eachOf, PAGE } from './pages.ts'
 import { checkWorkspaceId, requireWorkspace } from './workspace-option.ts'
 
 export const listKeys = command({

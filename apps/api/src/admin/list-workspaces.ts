@@ -1,5 +1,5 @@
+import { eachOf, PAGE } from '../domain/pages.ts'
 import { command } from './command.ts'
-import { eachOf, PAGE } from './pages.ts'
 
 export const listWorkspaces = command({
   name: 'list-workspaces',

@@ -1,16 +1,15 @@
 import type { Deps } from '../deps.ts'
 import { rotateApiKey } from '../domain/api-keys.ts'
 import type { ChangedBy } from '../domain/audit.ts'
-import { formatTime } from '../domain/time.ts'
+import { eachOf, PAGE } from '../domain/pages.ts'
+import { DAY_US, formatTime } from '../domain/time.ts'
 import { ApiError } from '../errors.ts'
 import type { StoredApiKey } from '../ports.ts'
 import { command } from './command.ts'
 import { required } from './input.ts'
-import { eachOf, PAGE } from './pages.ts'
 import { DEFAULT_TRANSITION_DAYS, MAX_TRANSITION_DAYS, rotationDocument, rotationLines } from './rotation.ts'
 import { checkWorkspaceId, requireWorkspace } from './workspace-option.ts'
 
-const DAY_US = 86_400_000_000
 const MAX_DAYS = 36_500
 
 export const rotateOldKeys = command({

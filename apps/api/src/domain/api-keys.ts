@@ -15,7 +15,7 @@ import { newApiKeySecret, newKeyId, newSigningSecret } from './api-key-secret.ts
 import { auditEntry, type ChangedBy, differences } from './audit.ts'
 import { DEVELOPMENT_KEY_ID } from './key-ring.ts'
 import { refuseForeignScopes, refuseStronger } from './key-strength.ts'
-import { formatTime } from './time.ts'
+import { DAY_US, formatTime } from './time.ts'
 
 export type ApiKeyDeps = Pick<Deps, 'store' | 'vault' | 'keys' | 'clock'> & {
   config: Pick<Config, 'rateLimitPerMinute'> & Partial<Pick<Config, 'authMode'>>
@@ -38,7 +38,6 @@ export interface VersionAt {
 const MAX_VERSIONS = 101
 /** Of those who change one key at the same time, one succeeds at each try. */
 const MAX_TRIES = 64
-const DAY_US = 86_400e6
 
 /**
  * Makes a key. Its secrets are in the answer, and nowhere else.

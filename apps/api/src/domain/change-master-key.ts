@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto'
 import type { AccessStore, SealedSecret, StoredApiKey } from '../ports.ts'
 import type { StoredWebhook, WebhookStore } from '../webhook-ports.ts'
 import { auditEntry, type ChangedBy } from './audit.ts'
+import { eachOf, PAGE } from './pages.ts'
 import { type MasterKey, openVault, unwrapDataKey, type Vault, wrapDataKey } from './vault.ts'
 
 const SECRETS = /^secrets:([1-9]\d{0,8})$/
 const KEY_BYTES = 32
-const PAGE = 100
 const ACTION = 'encryption_key.changed'
 
 export interface MasterKeyChange {
@@ -90,15 +90,12 @@ async function makeSecretsKey(store: AccessStore, master: MasterKey, dataKeys: D
 
 /** How many were sealed anew. */
 async function resealApiKeys(store: AccessStore, vault: Vault): Promise<number> {
+  const all = eachOf(async (after) => {
+    const { apiKeys, next } = await store.listApiKeys({ limit: PAGE, after })
+    return { items: apiKeys, next }
+  })
   let resealed = 0
-  let after: string | undefined
-  do {
-    const page = await store.listApiKeys({ limit: PAGE, after })
-    for (const apiKey of page.apiKeys) {
-      if (await resealApiKey(store, vault, apiKey)) resealed++
-    }
-    after = page.next ?? undefined
-  } while (after !== undefined)
+  for await (const apiKey of all) if (await resealApiKey(store, vault, apiKey)) resealed++
   return resealed
 }
 
@@ -119,15 +116,12 @@ async function resealApiKey(store: AccessStore, vault: Vault, listed: StoredApiK
 
 /** How many were sealed anew. Deleted ones have no secrets any more. */
 async function resealWebhooks(store: WebhookStore, vault: Vault): Promise<number> {
+  const all = eachOf(async (after) => {
+    const { webhooks, next } = await store.listWebhooks({ limit: PAGE, after })
+    return { items: webhooks, next }
+  })
   let resealed = 0
-  let after: string | undefined
-  do {
-    const page = await store.listWebhooks({ limit: PAGE, after })
-    for (const webhook of page.webhooks) {
-      if (await resealWebhook(store, vault, webhook)) resealed++
-    }
-    after = page.next ?? undefined
-  } while (after !== undefined)
+  for await (const webhook of all) if (await resealWebhook(store, vault, webhook)) resealed++
   return resealed
 }
 

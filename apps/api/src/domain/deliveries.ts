@@ -1,11 +1,11 @@
 import type { AttemptRecord, ClaimedDelivery, DeliveryStatus, RetryProfile, SendResult, StoredWebhook } from '../webhook-ports.ts'
 import { isOwnType } from './event-pattern.ts'
 import { readRetryAfter } from './retry-after.ts'
+import { DAY_US } from './time.ts'
 
 const SECOND_US = 1e6
 const MINUTE_US = 60 * SECOND_US
 const HOUR_US = 60 * MINUTE_US
-const DAY_US = 24 * HOUR_US
 
 /** How long to wait after each failed attempt; after the last of them the delivery is dead. `jitter`: how much longer or shorter at the most. */
 const PROFILES: Readonly<Record<RetryProfile, { waitsUs: readonly number[]; jitter: number }>> = {

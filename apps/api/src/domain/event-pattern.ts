@@ -1,11 +1,9 @@
 /** What a webhook is to get, by event type: `*` is all but our own, `user.*` all that begin with `user.`, anything else one type. */
+import { isPlainText } from './plain-text.ts'
 
 const OWN_PREFIX = 'triggers.'
 /** As long as an event type may be. */
 const MAX_CHARACTERS = 100
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that no event type has
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/
 
 /** Whether it is a type of our own events, such as `triggers.delivery.dead`, which nobody else may create. */
 export const isOwnType = (eventType: string): boolean => eventType.startsWith(OWN_PREFIX)
@@ -15,7 +13,7 @@ export function isEventPattern(text: string): boolean {
   if (text === '*') return true
   const type = text.endsWith('.*') ? text.slice(0, -2) : text
   if (type === '' || type.includes('*') || text.trim() !== text) return false
-  return text.isWellFormed() && !CONTROL_CHARACTERS.test(text) && [...text].length <= MAX_CHARACTERS
+  return isPlainText(text) && [...text].length <= MAX_CHARACTERS
 }
 
 export function matchesPattern(pattern: string, eventType: string): boolean {

@@ -4,9 +4,8 @@ import { newKeyId } from './api-key-secret.ts'
 import type { ApiKeyDeps } from './api-keys.ts'
 import { auditEntry, type ChangedBy, differences } from './audit.ts'
 import { ImportError, type ImportedApiKey } from './imported-api-keys.ts'
+import { eachOf, PAGE } from './pages.ts'
 import { createWorkspace } from './workspaces.ts'
-
-const PAGE = 100
 
 export interface ImportResult {
   outcome: 'imported' | 'skipped'
@@ -71,14 +70,13 @@ type Owner = Omit<ImportResult, 'outcome'>
 /** Who has every secret that was ever used: the store finds keys by those that still work alone. */
 async function ownersOfHashes(store: AccessStore): Promise<Map<string, Owner>> {
   const owners = new Map<string, Owner>()
-  let after: string | undefined
-  do {
-    const page = await store.listApiKeys({ limit: PAGE, after })
-    for (const { keyId, workspaceId, name, versions } of page.apiKeys) {
-      for (const { hash } of versions) owners.set(hash, { keyId, workspaceId, name })
-    }
-    after = page.next ?? undefined
-  } while (after !== undefined)
+  const all = eachOf(async (after) => {
+    const { apiKeys, next } = await store.listApiKeys({ limit: PAGE, after })
+    return { items: apiKeys, next }
+  })
+  for await (const { keyId, workspaceId, name, versions } of all) {
+    for (const { hash } of versions) owners.set(hash, { keyId, workspaceId, name })
+  }
   return owners
 }
 

@@ -1,5 +1,7 @@
 /** Times as the wire has them: UTC, ISO 8601, microseconds, `Z`. */
 
+export const DAY_US = 86_400e6
+
 /** The last second that was formatted: times come in runs, and a calendar costs more than the rest. */
 let lastSecond = { second: 0, text: '1970-01-01T00:00:00' }
 

@@ -3,6 +3,7 @@ import type { EventRecord } from '../ports.ts'
 import type { DeliveryRecord, StoredWebhook } from '../webhook-ports.ts'
 import { eventNotFound } from './events.ts'
 import { judgeWebhook, type MismatchReason } from './match-webhooks.ts'
+import { eachOf, PAGE } from './pages.ts'
 
 export interface TracedWebhook {
   webhookId: string
@@ -13,7 +14,6 @@ export interface TracedWebhook {
   deliveries: DeliveryRecord[]
 }
 
-const PAGE = 100
 /** Of deliveries read in one go. */
 const PAGE_BYTES = 1_000_000
 /** Of receivers' answers in one trace, together: what a page of deliveries may weigh. */
@@ -27,30 +27,28 @@ export async function traceEvent({ store }: Pick<Deps, 'store'>, workspaceId: st
   const event = await store.getEvent(workspaceId, eventId)
   if (event === undefined) throw eventNotFound(eventId)
   const deliveries = await deliveriesOf(store, workspaceId, eventId)
-  const traced: TracedWebhook[] = []
-  let after: string | undefined
-  do {
+  const webhooks = eachOf(async (after) => {
     const page = await store.listWebhooks({ workspaceId, limit: PAGE, after })
-    for (const webhook of page.webhooks) traced.push(traceWebhook(webhook, event, deliveries.get(webhook.webhookId) ?? []))
-    after = page.next ?? undefined
-  } while (after !== undefined)
+    return { items: page.webhooks, next: page.next }
+  })
+  const traced: TracedWebhook[] = []
+  for await (const webhook of webhooks) traced.push(traceWebhook(webhook, event, deliveries.get(webhook.webhookId) ?? []))
   return traced
 }
 
 async function deliveriesOf(store: Deps['store'], workspaceId: string, eventId: string): Promise<Map<string, DeliveryRecord[]>> {
   const byWebhook = new Map<string, DeliveryRecord[]>()
   let left = MAX_ANSWER_BYTES
-  let after: string | undefined
-  do {
-    const page = await store.listDeliveries({ workspaceId, eventId, limit: PAGE, maxBytes: PAGE_BYTES, after })
-    for (const delivery of page.deliveries) {
-      left -= delivery.attempts.reduce((bytes, { responseBody }) => bytes + Buffer.byteLength(responseBody), 0)
-      const known = byWebhook.get(delivery.webhookId) ?? []
-      known.push(left >= 0 ? delivery : withoutAnswers(delivery))
-      byWebhook.set(delivery.webhookId, known)
-    }
-    after = page.next ?? undefined
-  } while (after !== undefined)
+  const all = eachOf(async (after) => {
+    const { deliveries, next } = await store.listDeliveries({ workspaceId, eventId, limit: PAGE, maxBytes: PAGE_BYTES, after })
+    return { items: deliveries, next }
+  })
+  for await (const delivery of all) {
+    left -= delivery.attempts.reduce((bytes, { responseBody }) => bytes + Buffer.byteLength(responseBody), 0)
+    const known = byWebhook.get(delivery.webhookId) ?? []
+    known.push(left >= 0 ? delivery : withoutAnswers(delivery))
+    byWebhook.set(delivery.webhookId, known)
+  }
   return byWebhook
 }
 

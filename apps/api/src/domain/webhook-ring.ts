@@ -1,6 +1,7 @@
 import type { StoredWebhook, WebhookStore } from '../webhook-ports.ts'
 import type { OpenWebhook } from './delivery-request.ts'
 import { beginningOf } from './event-pattern.ts'
+import { eachOf } from './pages.ts'
 import type { Vault } from './vault.ts'
 
 const PAGE = 500
@@ -69,13 +70,12 @@ export function createWebhookRing({
     },
 
     async refresh(version) {
+      const active = eachOf(async (after) => {
+        const { webhooks, next } = await store.listWebhooks({ isActive: true, limit: PAGE, after })
+        return { items: webhooks, next }
+      })
       const byId = new Map<string, StoredWebhook>()
-      let after: string | undefined
-      do {
-        const page = await store.listWebhooks({ isActive: true, limit: PAGE, after })
-        for (const webhook of page.webhooks) byId.set(webhook.webhookId, webhook)
-        after = page.next ?? undefined
-      } while (after !== undefined)
+      for await (const webhook of active) byId.set(webhook.webhookId, webhook)
       const byWorkspace = Map.groupBy(byId.values(), (webhook) => webhook.workspaceId)
       known = { version, byId, byWorkspace, interests: interestsOf(byWorkspace) }
       // What is sent to no more leaves no secret behind; one that is switched on again meanwhile is opened anew.

@@ -7,7 +7,8 @@ import { auditEntry, type ChangedBy, serverEntry } from './audit.ts'
 import { endDeliveries } from './end-deliveries.ts'
 import { hint } from './hint.ts'
 import { ownDeliveries, webhookDisabled } from './own-events.ts'
-import { formatTime } from './time.ts'
+import { eachOf, PAGE } from './pages.ts'
+import { DAY_US, formatTime } from './time.ts'
 import { newUuid } from './uuid.ts'
 import { activity, auditedChanges, type NewWebhook, plainFields, recordOf, type WebhookChanges } from './webhook-fields.ts'
 import { tooManyWebhooks, webhookNotFound } from './webhook-refusals.ts'
@@ -18,8 +19,6 @@ export type WebhookDeps = Pick<Deps, 'store' | 'vault' | 'clock' | 'queue' | 'ht
 export const MAX_WEBHOOKS = 1000
 /** Of those who change one webhook at the same time, one succeeds at each try. */
 const MAX_TRIES = 64
-const DAY_US = 86_400e6
-const PAGE = 100
 
 /**
  * Makes a webhook.
@@ -190,13 +189,12 @@ export async function disableWebhook(
 }
 
 async function activeWebhooks({ store }: Pick<Deps, 'store'>, workspaceId: string): Promise<StoredWebhook[]> {
+  const active = eachOf(async (after) => {
+    const { webhooks, next } = await store.listWebhooks({ workspaceId, isActive: true, limit: PAGE, after })
+    return { items: webhooks, next }
+  })
   const webhooks: StoredWebhook[] = []
-  let after: string | undefined
-  do {
-    const page = await store.listWebhooks({ workspaceId, isActive: true, limit: PAGE, after })
-    webhooks.push(...page.webhooks)
-    after = page.next ?? undefined
-  } while (after !== undefined)
+  for await (const webhook of active) webhooks.push(webhook)
   return webhooks
 }
 

@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import type { AppEnv } from '../context.ts'
 import { type CursorBinding, decodeCursor, encodeCursor } from '../domain/cursor.ts'
+import { isPlainText } from '../domain/plain-text.ts'
 import { formatTime, parseTime } from '../domain/time.ts'
 import { validationError } from '../errors.ts'
 
@@ -43,9 +44,6 @@ export const TIME_RULE = 'must be an ISO 8601 date or time, such as 2025-11-21T0
 export const hasAtMost = (characters: number) => (text: string) =>
   text.length <= characters || (text.length <= 2 * characters && [...text].length <= characters)
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/
-
 /** A name that people give: an event's source and type, a key's name. As sent and as filters. */
 export const nameOf = (description: string, example: string) =>
   z
@@ -53,10 +51,7 @@ export const nameOf = (description: string, example: string) =>
     .trim()
     .min(1, 'must not be empty')
     .refine(hasAtMost(100), 'must have at most 100 characters')
-    .refine(
-      (text) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text),
-      'must not contain control characters or half of a surrogate pair',
-    )
+    .refine(isPlainText, 'must not contain control characters or half of a surrogate pair')
     .openapi({ description, minLength: 1, maxLength: 100, example })
 
 /** A query parameter that bounds times; digits beyond the microsecond are rounded so that the bound stays inclusive. */

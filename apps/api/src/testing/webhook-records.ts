@@ -1,6 +1,6 @@
 /** Records as the store gives them, for tests of what looks at them alone. */
 import type { EventRecord } from '../ports.ts'
-import type { StoredWebhook } from '../webhook-ports.ts'
+import type { StoredWebhook, WebhookRecord } from '../webhook-ports.ts'
 
 const CREATED_AT_US = Date.UTC(2025, 10, 21, 8) * 1000
 
@@ -19,8 +19,8 @@ export function eventRecord(fields: Partial<EventRecord> = {}): EventRecord {
   }
 }
 
-/** An active webhook, made before the event, that gets everything; but for the given fields. */
-export function storedWebhook(fields: Partial<StoredWebhook> = {}): StoredWebhook {
+/** An active webhook that is not stored yet, and gets everything; but for the given fields. */
+export function webhookRecord(fields: Partial<WebhookRecord> = {}): WebhookRecord {
   return {
     webhookId: '01932d5e-0000-7000-8000-000000000001',
     workspaceId: 'acme',
@@ -37,10 +37,12 @@ export function storedWebhook(fields: Partial<StoredWebhook> = {}): StoredWebhoo
     disabledAtUs: null,
     disabledReason: null,
     updatedAtUs: CREATED_AT_US - 1,
-    revision: 1,
-    failingSinceUs: null,
-    alarmedAtUs: null,
-    createdAtUs: CREATED_AT_US - 1,
+    revision: 0,
     ...fields,
   }
+}
+
+/** The same, stored before the event. */
+export function storedWebhook(fields: Partial<StoredWebhook> = {}): StoredWebhook {
+  return { ...webhookRecord({ revision: 1 }), failingSinceUs: null, alarmedAtUs: null, createdAtUs: CREATED_AT_US - 1, ...fields }
 }

@@ -24,6 +24,7 @@ import type {
 import { startWorkers, type WorkerDeps } from '../workers/start-workers.ts'
 import { type Receiver, type ReceiverOptions, startReceiver } from './receiver.ts'
 import { temporaryStore } from './temporary-store.ts'
+import { webhookRecord } from './webhook-records.ts'
 
 const WORKSPACE = 'acme'
 
@@ -89,26 +90,9 @@ export async function testWorkers(options: WorkersOptions = {}) {
   async function addWebhook(fields: Partial<WebhookRecord> & { secret?: string } = {}): Promise<StoredWebhook> {
     const { secret = newWebhookSecret(), ...rest } = fields
     const webhookId = newUuid(clock.nowUs())
-    const record: WebhookRecord = {
-      webhookId,
-      workspaceId: WORKSPACE,
-      url: 'http://127.0.0.1:9/',
-      events: ['*'],
-      description: null,
-      filter: null,
-      headers: null,
-      rateLimit: null,
-      retry: 'standard',
-      payloadFormat: 'event',
-      secrets: [{ sealed: await vault.seal(secret, webhookId), expiresAtUs: null }],
-      isActive: true,
-      disabledAtUs: null,
-      disabledReason: null,
-      updatedAtUs: clock.nowUs(),
-      revision: 0,
-      ...rest,
-    }
-    return saveWebhook(record)
+    const secrets = [{ sealed: await vault.seal(secret, webhookId), expiresAtUs: null }]
+    const own = { webhookId, workspaceId: WORKSPACE, url: 'http://127.0.0.1:9/', secrets, updatedAtUs: clock.nowUs() }
+    return saveWebhook(webhookRecord({ ...own, ...rest }))
   }
 
   async function saveWebhook(record: WebhookRecord): Promise<StoredWebhook> {

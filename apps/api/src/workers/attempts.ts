@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { isFailingTooLong } from '../domain/deliveries.ts'
 import type { OpenWebhook } from '../domain/delivery-request.ts'
@@ -84,7 +85,7 @@ export function createAttempts(deps: AttemptDeps): Attempts {
         log.warn({ deliveryId: outcome.deliveryId }, 'an attempt could not be recorded: it will be made again')
         return undefined
       }
-      await new Promise((resolve) => setTimeout(resolve, wait.next()))
+      await sleep(wait.next())
     }
     return undefined
   }

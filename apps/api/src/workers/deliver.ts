@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { OpenWebhook } from '../domain/delivery-request.ts'
 import type { WebhookRing } from '../domain/webhook-ring.ts'
 import { StoreUnavailableError } from '../ports.ts'
@@ -109,7 +110,7 @@ export function startDeliver(deps: DeliverDeps): Deliver {
         failureWait.reset()
       } catch (error) {
         if (!(error instanceof StoreUnavailableError)) log.error({ err: error, webhookId: one.lane.webhookId }, 'deliveries failed')
-        await pause(failureWait.next())
+        await sleep(failureWait.next())
         continue
       }
       if (one.lookAgain) continue
@@ -150,7 +151,7 @@ export function startDeliver(deps: DeliverDeps): Deliver {
     if (!claim.webhook.isActive) return move({ webhookId: lane.webhookId, to: 'held' })
     if (deliveries.length > 0) await send({ lane, health: claim.webhook, heldUntilUs }, claim.webhook.revision, deliveries, places)
     // Under a rate a hint brings nothing forward.
-    else if (paces.length > 0) await pause(FUTILE_MS)
+    else if (paces.length > 0) await sleep(FUTILE_MS)
     if (nextAtUs === null) return Number.POSITIVE_INFINITY
     // Places that come meanwhile wait a moment: one claim takes them together.
     if (nextAtUs > clock.nowUs()) return Math.max(waitUntil(lane, nextAtUs), paces.length > 0 ? FUTILE_MS : 0)
@@ -208,7 +209,7 @@ export function startDeliver(deps: DeliverDeps): Deliver {
       } catch (error) {
         if (!(error instanceof StoreUnavailableError) || stopped || performance.now() > endMs) throw error
       }
-      await pause(wait.next())
+      await sleep(wait.next())
     }
   }
 
@@ -247,10 +248,6 @@ export function startDeliver(deps: DeliverDeps): Deliver {
       attempts.abandon()
     },
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 function bytesOf(deliveries: readonly ClaimedDelivery[]): number {

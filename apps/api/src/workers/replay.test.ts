@@ -10,6 +10,16 @@ function waitForReplay(workers: TestWorkers, replayId: string, status: string) {
   return expect.poll(() => replayOf(workers, replayId), { timeout: 20_000 }).toMatchObject({ status })
 }
 
+/** Workers at work, and a webhook made behind so many events: only a replay sends them. */
+async function setUp(events: number) {
+  const workers = await testWorkers()
+  const receiver = await workers.receiver()
+  await workers.createEvents(events)
+  const { webhookId } = await workers.addWebhook({ url: receiver.url })
+  workers.start()
+  return { workers, receiver, webhookId }
+}
+
 describe('a replay', () => {
   it('sends the matching events of its span once more, and counts them', async () => {
     const workers = await testWorkers()
@@ -182,11 +192,7 @@ it('a claim is not left to its hold when the webhook cannot be read for a moment
 
 describe('the rate of a replay', () => {
   it('is never passed, and few deliveries are made ahead of it', async () => {
-    const workers = await testWorkers()
-    const receiver = await workers.receiver()
-    await workers.createEvents(200)
-    const { webhookId } = await workers.addWebhook({ url: receiver.url })
-    workers.start()
+    const { workers, receiver, webhookId } = await setUp(200)
     const { replayId } = await workers.startReplay(webhookId, { rate: 20 })
     await receiver.waitFor(30)
     const { matched, enqueued, delivered } = await replayOf(workers, replayId)
@@ -201,11 +207,7 @@ describe('the rate of a replay', () => {
   })
 
   it('does not hold up what happens now', async () => {
-    const workers = await testWorkers()
-    const receiver = await workers.receiver()
-    await workers.createEvents(200)
-    const { webhookId } = await workers.addWebhook({ url: receiver.url })
-    workers.start()
+    const { workers, receiver, webhookId } = await setUp(200)
     const { replayId } = await workers.startReplay(webhookId, { rate: 1 })
     await receiver.waitFor(1)
     const events = spelled(await workers.createEvents(50))
@@ -216,11 +218,7 @@ describe('the rate of a replay', () => {
 
 describe('a replay that ends early', () => {
   it('sends no more when it is cancelled', async () => {
-    const workers = await testWorkers()
-    const receiver = await workers.receiver()
-    await workers.createEvents(100)
-    const { webhookId } = await workers.addWebhook({ url: receiver.url })
-    workers.start()
+    const { workers, receiver, webhookId } = await setUp(100)
     const { replayId } = await workers.startReplay(webhookId, { rate: 20 })
     await receiver.waitFor(3)
     expect(await workers.store.endReplay(replayId, 'cancelled', TEST_AUDIT)).toBe(true)
@@ -232,11 +230,7 @@ describe('a replay that ends early', () => {
   })
 
   it('has failed when its webhook was switched off', async () => {
-    const workers = await testWorkers()
-    const receiver = await workers.receiver()
-    await workers.createEvents(100)
-    const { webhookId } = await workers.addWebhook({ url: receiver.url })
-    workers.start()
+    const { workers, receiver, webhookId } = await setUp(100)
     const { replayId } = await workers.startReplay(webhookId, { rate: 20 })
     await receiver.waitFor(3)
     await workers.changeWebhook(webhookId, { isActive: false, disabledReason: 'manual', disabledAtUs: workers.clock.nowUs() })

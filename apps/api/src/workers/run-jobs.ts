@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { StoreUnavailableError } from '../ports.ts'
 import type { Lane, Queue, ReceivedJob } from '../webhook-ports.ts'
@@ -46,7 +47,7 @@ export function startRunJobs({ queue, log, takeUp, advanceReplay }: RunJobsDeps)
           complainedMs = performance.now()
           log.warn({ err: error }, 'the queue is unavailable: the sweep finds the work meanwhile')
         }
-        if (!ending.signal.aborted) await new Promise((resolve) => setTimeout(resolve, wait.next()))
+        if (!ending.signal.aborted) await sleep(wait.next())
       }
     }
   }
@@ -87,7 +88,7 @@ export function startRunJobs({ queue, log, takeUp, advanceReplay }: RunJobsDeps)
       } catch (error) {
         if (!(error instanceof StoreUnavailableError) || ending.signal.aborted) throw error
       }
-      await new Promise((resolve) => setTimeout(resolve, wait.next()))
+      await sleep(wait.next())
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import { type Store, StoreUnavailableError } from '../ports.ts'
+import { createWaker } from './waker.ts'
 
 /** Rows of one sweep: few, since the writes beside it wait for its commit. */
 const ROWS = 100
@@ -12,28 +13,21 @@ const BUSY_MS = 10
  * @returns how to stop it; resolves when the sweep under way is done
  */
 export function startSweep(store: Store, log: Logger): () => Promise<void> {
+  const waker = createWaker()
   let stopped = false
-  let timer: NodeJS.Timeout | undefined
-  let wake: (() => void) | undefined
-  const pause = (ms: number) =>
-    new Promise<void>((resolve) => {
-      wake = resolve
-      timer = setTimeout(resolve, ms)
-    })
   const run = async () => {
     while (!stopped) {
       const more = await store.sweep(ROWS).catch((error: unknown) => {
         if (!(error instanceof StoreUnavailableError)) log.error({ err: error }, 'a sweep failed')
         return false
       })
-      if (!stopped) await pause(more ? BUSY_MS : IDLE_MS)
+      if (!stopped) await waker.sleep(more ? BUSY_MS : IDLE_MS)
     }
   }
   const running = run()
   return async () => {
     stopped = true
-    clearTimeout(timer)
-    wake?.()
+    waker.wake()
     await running
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ApiKeyRecord, EventQuery, EventRecord, KeyVersion, NewAuditEntry, NewEvent, Store } from '../../ports.ts'
 import type { FakeClock } from '../../testing/fake-clock.ts'
+import { webhookRecord } from '../../testing/webhook-records.ts'
 import type { NewDelivery, NewReplay, StoredWebhook, WebhookRecord } from '../../webhook-ports.ts'
 
 /** What an adapter hands to the suite. */
@@ -115,25 +116,8 @@ export function newUuid(): string {
 
 /** A webhook that is not stored yet: active, for all events, in a workspace of its own by default. */
 export function newWebhook(fields: Partial<WebhookRecord> = {}): WebhookRecord {
-  return {
-    webhookId: newUuid(),
-    workspaceId: newWorkspace(),
-    url: 'https://receiver.example/hook',
-    events: ['*'],
-    description: null,
-    filter: null,
-    headers: null,
-    rateLimit: null,
-    retry: 'standard',
-    payloadFormat: 'event',
-    secrets: [{ sealed: 'sealed-1', expiresAtUs: null }],
-    isActive: true,
-    disabledAtUs: null,
-    disabledReason: null,
-    updatedAtUs: 1_763_700_000_000_000,
-    revision: 0,
-    ...fields,
-  }
+  const secrets = [{ sealed: 'sealed-1', expiresAtUs: null }]
+  return webhookRecord({ webhookId: newUuid(), workspaceId: newWorkspace(), secrets, ...fields })
 }
 
 /** Stores the webhook, or the change of it. */

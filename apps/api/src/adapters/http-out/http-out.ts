@@ -1,8 +1,9 @@
+import type { Agent } from 'undici'
 import type { HttpOut } from '../../webhook-ports.ts'
 import { createAddressGuard } from './address-guard.ts'
 import { createConnector } from './connector.ts'
 import { createNameServerLookup, createResolve, type Lookup, systemLookup } from './lookup.ts'
-import { createSender, type Sender } from './post.ts'
+import { createSender } from './post.ts'
 import { SendFailure } from './send-failure.ts'
 
 export interface HttpOutOptions {
@@ -60,11 +61,11 @@ export function createHttpOut(options: HttpOutOptions): HttpOut {
   const resolve = createResolve({ guard, lookup, timeoutMs: connectTimeoutMs * DNS_SHARE })
   const proxy = options.proxyUrl === undefined ? undefined : { url: options.proxyUrl, ca }
   const connector = createConnector({ resolve, guard, timeoutMs: connectTimeoutMs, proxy, ca })
-  let starting: Promise<{ sender: Sender; close(): Promise<void> }> | undefined
+  let agent: Promise<Agent> | undefined
 
-  async function start() {
+  async function newAgent(): Promise<Agent> {
     const { Agent } = await import('undici')
-    const agent = new Agent({
+    return new Agent({
       connect: connector.connect,
       allowH2: false,
       connections: null,
@@ -77,14 +78,15 @@ export function createHttpOut(options: HttpOutOptions): HttpOut {
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEADER_BYTES,
     })
-    const sender = createSender({ agent, timeoutMs })
-    const close = async () => {
-      sender.close()
-      connector.close()
-      await agent.destroy()
-    }
-    return { sender, close }
   }
+
+  const sender = createSender({
+    agentOf: () => {
+      agent ??= newAgent()
+      return agent
+    },
+    timeoutMs,
+  })
 
   return {
     async checkUrl(url) {
@@ -102,16 +104,13 @@ export function createHttpOut(options: HttpOutOptions): HttpOut {
     async post(request) {
       const target = parseTarget(request.url, allowHttp)
       if (typeof target === 'string') return { outcome: 'failed', error: 'url_refused', message: `The URL ${target}.`, durationMs: 0 }
-      starting ??= start()
-      const { sender } = await starting
       return await sender.send(target, request)
     },
     longestMs: timeoutMs,
     async close() {
-      // A post that comes later finds it closed, too.
-      starting ??= start()
-      const { close } = await starting
-      await close()
+      sender.close()
+      connector.close()
+      await (await agent)?.destroy()
     },
   }
 }

@@ -17,7 +17,7 @@ const MAX_BYTES = KEPT_BYTES + 65_536
  * Sends through undici's dispatcher itself: its `request` makes a stream of every answer, of which we want 4 kB. No request is
  * repeated here, not even when a connection that was kept alive turns out to be closed: the receiver may have acted on it.
  */
-export function createSender({ agent, timeoutMs }: { agent: Agent; timeoutMs: number }): Sender {
+export function createSender({ agentOf, timeoutMs }: { agentOf: () => Promise<Agent>; timeoutMs: number }): Sender {
   const underWay = new Set<(failure: SendFailure) => void>()
   let isClosed = false
 
@@ -34,6 +34,7 @@ export function createSender({ agent, timeoutMs }: { agent: Agent; timeoutMs: nu
     try {
       if (isClosed) throw stopping()
       const headers = { 'accept-encoding': 'identity', ...request.headers }
+      const agent = await agentOf()
       agent.dispatch(
         { origin: target.origin, path: target.pathname + target.search, method: 'POST', headers, body: request.body },
         answer.handler,

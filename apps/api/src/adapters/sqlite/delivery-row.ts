@@ -3,7 +3,7 @@ import { type AttemptOutcome, type AttemptRecord, DELIVERY_STATUSES, type Delive
 import { addressOf, type EventAddress, eventIdOf } from './event-id.ts'
 import type { BatchTimes } from './protocol.ts'
 
-const DAY_US = 86_400_000_000
+export const DAY_US = 86_400_000_000
 /** No wait is longer. A delivery that seems to be due later than this was stored before the clock went back, and is due. */
 const FARTHEST_US = DAY_US
 /** A delivery's JSON beside its attempts: names, ids, times, and a type of at most 200 bytes. */

@@ -4,6 +4,7 @@ import type { Clock, EventStore, Store } from '../../ports.ts'
 import type { Queue } from '../../webhook-ports.ts'
 import { accessStore } from './access-store.ts'
 import { CALL_BYTES, Channel, endThread, startThread } from './channel.ts'
+import { DAY_US } from './delivery-row.ts'
 import { deliveryStore, outboxStore } from './delivery-store.ts'
 import { addressOf, eventIdOf } from './event-id.ts'
 import { eventRow } from './event-row.ts'
@@ -13,7 +14,6 @@ import { sqliteQueue } from './queue.ts'
 import { replayStore } from './replay-store.ts'
 import { webhookStore } from './webhook-store.ts'
 
-const DAY_US = 86_400_000_000
 const IDEMPOTENCY_US = DAY_US
 const MAX_RECEIVES = 10
 

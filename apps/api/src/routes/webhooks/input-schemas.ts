@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi'
 import { isEventPattern } from '../../domain/event-pattern.ts'
 import { RawJson, setMember } from '../../domain/json.ts'
+import { isPlainText } from '../../domain/plain-text.ts'
 import type { NewWebhook, WebhookChanges } from '../../domain/webhook-fields.ts'
 import { headerProblem, MAX_HEADER_VALUE_CHARACTERS } from '../../domain/webhook-headers.ts'
 import { PAYLOAD_FORMATS, RETRY_PROFILES } from '../../webhook-ports.ts'
@@ -16,10 +17,6 @@ const MAX_SECRET_CHARACTERS = 256
 const MAX_DESCRIPTION_CHARACTERS = 500
 const MAX_HEADERS = 20
 const MAX_RATE = 1000
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters to refuse
-const CONTROL_CHARACTERS = /[\u0000-\u001f\u007f-\u009f]/
-const isPlain = (text: string) => text.isWellFormed() && !CONTROL_CHARACTERS.test(text)
 
 /** As sent, but for the fragment, which no request has. */
 const urlInput = z
@@ -52,7 +49,7 @@ const HAS_CREDENTIALS = {
 function urlProblem(text: string): { message: string; params?: { suggestion: string } } | undefined {
   if (!hasAtMost(MAX_URL_CHARACTERS)(text)) return { message: `must have at most ${MAX_URL_CHARACTERS} characters` }
   // The parser would drop line breaks, take `https:example.com`, and read a backslash as a slash, where others end the host elsewhere.
-  if (!/^https?:\/\/[^/?#]/i.test(text) || !isPlain(text) || /[ \\]/.test(text)) return NOT_A_URL
+  if (!/^https?:\/\/[^/?#]/i.test(text) || !isPlainText(text) || /[ \\]/.test(text)) return NOT_A_URL
   if (/^[^/]*\/\/[^/?#]*@/.test(text)) return HAS_CREDENTIALS
   return URL.parse(text) === null ? NOT_A_URL : undefined
 }
@@ -75,7 +72,7 @@ export const secretInput = z
   .string()
   .refine((text) => !hasAtMost(MIN_SECRET_CHARACTERS - 1)(text), `must have at least ${MIN_SECRET_CHARACTERS} characters`)
   .refine(hasAtMost(MAX_SECRET_CHARACTERS), `must have at most ${MAX_SECRET_CHARACTERS} characters`)
-  .refine(isPlain, 'must not contain control characters or half of a surrogate pair')
+  .refine(isPlainText, 'must not contain control characters or half of a surrogate pair')
   .nullable()
   .openapi({
     type: ['string', 'null'],
