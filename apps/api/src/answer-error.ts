@@ -1,10 +1,7 @@
 import type { Context } from 'hono'
 import { type AppEnv, answerJson } from './context.ts'
-import { ApiError } from './errors.ts'
+import { ApiError, storageUnavailable } from './errors.ts'
 import { StoreUnavailableError } from './ports.ts'
-
-/** When a client should come back to a storage that cannot take its work now, in seconds. */
-const RETRY_AFTER_SECONDS = '1'
 
 /** The one envelope of all failures. What the caller cannot know or mend is logged, and answered with a fixed sentence. */
 export function answerError(c: Context<AppEnv>, error: unknown): Response {
@@ -19,10 +16,7 @@ function asApiError(c: Context<AppEnv>, error: unknown): ApiError {
   const request = { requestId: c.get('requestId'), method: c.req.method, operation: c.get('operationId') }
   if (error instanceof StoreUnavailableError) {
     log.warn({ ...request, err: error }, 'the storage is unavailable')
-    return new ApiError('SERVICE_UNAVAILABLE', 'The storage cannot take it now; nothing was stored.', {
-      details: { suggestion: 'Try again after the seconds in `Retry-After`.' },
-      headers: { 'retry-after': RETRY_AFTER_SECONDS },
-    })
+    return storageUnavailable('Try again after the seconds in `Retry-After`.')
   }
   log.error({ ...request, err: error }, 'a request failed')
   return new ApiError('INTERNAL_ERROR', 'The server failed. Its log has this request id.')

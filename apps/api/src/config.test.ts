@@ -160,3 +160,59 @@ describe('the configuration of the queue', () => {
     expect(() => parseConfig({ [name]: value })).toThrow(new RegExp(`^Wrong configuration. ${name}[:.].*\\.$`))
   })
 })
+
+describe('the configuration of the store', () => {
+  const local = { STORE: 'dynamodb', AUTH_MODE: 'local' }
+
+  it('is the embedded one, with its own queue and the development key, unless another is named', () => {
+    expect(parseConfig({})).toMatchObject({ store: 'sqlite', queue: 'sqlite', authMode: 'local' })
+    expect(parseConfig({ STORE: 'dynamodb', ENCRYPTION_KEY })).toMatchObject({ store: 'dynamodb', queue: 'sqs', authMode: 'keys' })
+    expect(parseConfig(local)).toMatchObject({ store: 'dynamodb', queue: 'sqs', authMode: 'local' })
+  })
+
+  it('reads what is set for DynamoDB, and has a default for the rest', () => {
+    expect(parseConfig(local).dynamodb).toEqual({
+      tablePrefix: 'triggers-api-',
+      endpointUrl: undefined,
+      region: undefined,
+      madeUpCredentials: false,
+      eventIndexes: ['source', 'event_type'],
+      shards: 4,
+      settleMs: 1000,
+    })
+    const environment = {
+      ...local,
+      DYNAMODB_ENDPOINT_URL: 'http://127.0.0.1:8000',
+      DYNAMODB_TABLE_PREFIX: 'prod_2.',
+      DYNAMODB_INDEXES: 'priority, metadata.customer_id,priority',
+      DYNAMODB_SHARDS: '16',
+      INBOX_SETTLE_MS: '2500',
+    }
+    expect(parseConfig(environment).dynamodb).toEqual({
+      tablePrefix: 'prod_2.',
+      endpointUrl: 'http://127.0.0.1:8000',
+      region: 'us-east-1',
+      madeUpCredentials: true,
+      eventIndexes: ['priority', 'metadata.customer_id'],
+      shards: 16,
+      settleMs: 2500,
+    })
+    expect(parseConfig({ ...local, DYNAMODB_INDEXES: 'none' }).dynamodb.eventIndexes).toEqual([])
+  })
+
+  it.each([
+    [{ STORE: 'redis' }, /^Wrong configuration\. STORE: must be sqlite or dynamodb\.$/],
+    [{ ...local, DYNAMODB_ENDPOINT_URL: 'localhost:8000' }, /DYNAMODB_ENDPOINT_URL: must be the URL/],
+    [{ ...local, DYNAMODB_TABLE_PREFIX: 'a/b' }, /DYNAMODB_TABLE_PREFIX: must be/],
+    [{ ...local, DYNAMODB_INDEXES: 'payload' }, /DYNAMODB_INDEXES.*takes source/],
+    [{ ...local, DYNAMODB_INDEXES: Array.from({ length: 20 }, (_, n) => `metadata.k${n}`).join() }, /DYNAMODB_INDEXES: takes at most 19/],
+    [{ ...local, DYNAMODB_SHARDS: '3' }, /DYNAMODB_SHARDS: must be a power of two/],
+    [{ ...local, DYNAMODB_SHARDS: '512' }, /DYNAMODB_SHARDS: must be a whole number from 1 to 256/],
+    [{ ...local, INBOX_SETTLE_MS: '10' }, /INBOX_SETTLE_MS: must be/],
+    [{ ...local, QUEUE: 'sqlite' }, /^QUEUE=sqlite is a part of the embedded store.*\.$/],
+    [{ STORE: 'dynamodb' }, /^AUTH_MODE=keys, the default with STORE=dynamodb, needs ENCRYPTION_KEY\./],
+  ])('refuses %o', (environment, message) => {
+    expect(() => parseConfig(environment)).toThrow(message)
+    expect(() => parseConfig(environment)).toThrow(ConfigError)
+  })
+})

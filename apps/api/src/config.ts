@@ -16,6 +16,24 @@ const list = z
       .filter((value) => value !== ''),
   )
 
+/** Fields that the events of DynamoDB have an index by; `none` for none. DynamoDB allows 20 indexes, of which the pending events have one. */
+const eventIndexes = z
+  .string()
+  .default('source,event_type')
+  .transform((text) => (text.trim() === 'none' ? [] : [...new Set(text.split(',').map((field) => field.trim()))]))
+  .pipe(
+    z
+      .array(
+        z
+          .string()
+          .regex(
+            /^(source|event_type|priority|metadata\.[A-Za-z0-9_.-]{1,64})$/,
+            'takes source, event_type, priority, metadata.<key>, or none',
+          ),
+      )
+      .max(19, 'takes at most 19 fields'),
+  )
+
 const ranges = list.pipe(
   z.array(z.string().refine((text) => parseRange(text) !== undefined, 'must be addresses or CIDR ranges, such as 10.0.0.0/8')),
 )
@@ -69,7 +87,19 @@ const Environment = z.object({
     .url({ protocol: /^https?$/, error: 'must be the URL of an HTTP proxy, such as http://proxy.internal:3128' })
     .optional(),
   WEBHOOK_TIMEOUT_MS: wholeNumber(100, 600_000).default(20_000),
-  QUEUE: z.enum(['sqlite', 'sqs'], 'must be sqlite or sqs').default('sqlite'),
+  STORE: z.enum(['sqlite', 'dynamodb'], 'must be sqlite or dynamodb').default('sqlite'),
+  DYNAMODB_ENDPOINT_URL: z.url({ protocol: /^https?$/, error: 'must be the URL of DynamoDB, such as http://127.0.0.1:8000' }).optional(),
+  // A table's name has at most 255 characters, and the longest behind the prefix is `rate-limits`.
+  DYNAMODB_TABLE_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9_.-]{1,200}$/, 'must be 1 to 200 letters, digits, hyphens, dots or underscores')
+    .default('triggers-api-'),
+  DYNAMODB_INDEXES: eventIndexes,
+  DYNAMODB_SHARDS: wholeNumber(1, 256)
+    .refine((count) => Number.isInteger(Math.log2(count)), 'must be a power of two')
+    .default(4),
+  INBOX_SETTLE_MS: wholeNumber(100, 60_000).default(1000),
+  QUEUE: z.enum(['sqlite', 'sqs'], 'must be sqlite or sqs').optional(),
   // SQS takes 80 characters; the queue of dead letters has five more than this one.
   SQS_QUEUE_NAME: z
     .string()
@@ -84,8 +114,8 @@ function wholeNumber(least: number, most: number) {
   return z.coerce.number(expected).int(expected).min(least, expected).max(most, expected)
 }
 
-/** An SQS on this machine, such as ElasticMQ, asks for neither a region nor credentials; the SDK cannot do without. */
-function sqsAccess(endpointUrl: string | undefined, region: string | undefined, given: Record<string, string | undefined>) {
+/** A server on this machine, such as ElasticMQ or DynamoDB Local, asks for neither a region nor credentials; the SDK cannot do without. */
+function awsAccess(endpointUrl: string | undefined, region: string | undefined, given: Record<string, string | undefined>) {
   const isLocal = endpointUrl !== undefined && LOOPBACK_HOSTS.includes(new URL(endpointUrl).hostname.replace(/^\[|\]$/g, ''))
   return {
     region: region ?? (isLocal ? 'us-east-1' : undefined),
@@ -118,16 +148,21 @@ export function parseConfig(environment: Record<string, string | undefined>) {
   }
   const settings = parsed.data
   const isLoopback = LOOPBACK_HOSTS.includes(settings.HOST)
-  const authMode = settings.AUTH_MODE ?? (isLoopback ? 'local' : 'keys')
+  const isEmbedded = settings.STORE === 'sqlite'
+  const authMode = settings.AUTH_MODE ?? (isLoopback && isEmbedded ? 'local' : 'keys')
   if (authMode === 'local' && !isLoopback) {
     throw new ConfigError(`HOST=${settings.HOST} would offer the well-known development key to other machines. ${HOW_TO_USE_KEYS}`)
   }
   if (authMode === 'keys' && settings.ENCRYPTION_KEY === undefined) {
     const why =
-      settings.AUTH_MODE === undefined
+      settings.AUTH_MODE === undefined && !isLoopback
         ? `HOST=${settings.HOST} reaches other machines, so the development key is not accepted, and ENCRYPTION_KEY is needed.`
-        : 'AUTH_MODE=keys needs ENCRYPTION_KEY.'
+        : `AUTH_MODE=keys${settings.AUTH_MODE === undefined ? ', the default with STORE=dynamodb,' : ''} needs ENCRYPTION_KEY.`
     throw new ConfigError(`${why} ${HOW_TO_USE_KEYS}`)
+  }
+  const queue = settings.QUEUE ?? (isEmbedded ? 'sqlite' : 'sqs')
+  if (queue === 'sqlite' && !isEmbedded) {
+    throw new ConfigError('QUEUE=sqlite is a part of the embedded store: with STORE=dynamodb, leave QUEUE out or set it to sqs.')
   }
   return {
     port: settings.PORT,
@@ -152,11 +187,21 @@ export function parseConfig(environment: Record<string, string | undefined>) {
       /** The longest that one attempt may take. */
       timeoutMs: settings.WEBHOOK_TIMEOUT_MS,
     },
-    queue: settings.QUEUE,
+    store: settings.STORE,
+    dynamodb: {
+      tablePrefix: settings.DYNAMODB_TABLE_PREFIX,
+      endpointUrl: settings.DYNAMODB_ENDPOINT_URL,
+      ...awsAccess(settings.DYNAMODB_ENDPOINT_URL, settings.AWS_REGION, given),
+      eventIndexes: settings.DYNAMODB_INDEXES,
+      /** Of a new workspace. */
+      shards: settings.DYNAMODB_SHARDS,
+      settleMs: settings.INBOX_SETTLE_MS,
+    },
+    queue,
     sqs: {
       queueName: settings.SQS_QUEUE_NAME,
       endpointUrl: settings.SQS_ENDPOINT_URL,
-      ...sqsAccess(settings.SQS_ENDPOINT_URL, settings.AWS_REGION, given),
+      ...awsAccess(settings.SQS_ENDPOINT_URL, settings.AWS_REGION, given),
     },
   }
 }

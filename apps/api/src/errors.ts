@@ -65,6 +65,17 @@ export function validationError(problems: readonly Problem[], status: ErrorStatu
   return new ApiError('VALIDATION_ERROR', message, { status, details: { ...first, errors: shown } })
 }
 
+/** When a client should come back to a storage that cannot take its work now, in seconds. */
+const RETRY_AFTER_SECONDS = '1'
+
+/** The storage could not do this now, in no part. */
+export function storageUnavailable(suggestion: string): ApiError<'SERVICE_UNAVAILABLE'> {
+  return new ApiError('SERVICE_UNAVAILABLE', 'The storage cannot take it now; nothing was stored.', {
+    details: { suggestion },
+    headers: { 'retry-after': RETRY_AFTER_SECONDS },
+  })
+}
+
 const ErrorBody = z
   .object({
     code: z.enum(Object.keys(ERRORS)).openapi({ description: 'What went wrong, for programs.', example: 'NOT_FOUND' }),

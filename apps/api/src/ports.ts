@@ -1,8 +1,9 @@
+import type { MoveStore } from './move-ports.ts'
 import type { DeliveryStore, OutboxStore, ReplayStore, WebhookStore } from './webhook-ports.ts'
 
 /**
- * What the domain needs from the world, and the records that cross the line; `webhook-ports.ts` is its second half. Both sides read these
- * files, which import each other alone. Times are whole microseconds since the Unix epoch (`…Us`), which a JavaScript number holds exactly until 2255.
+ * What the domain needs from the world, and the records that cross the line; `webhook-ports.ts` and `move-ports.ts` have the rest. Both sides read
+ * these files, which import each other alone. Times are whole microseconds since the Unix epoch (`…Us`), which a JavaScript number holds exactly until 2255.
  */
 
 export const PRIORITIES = ['low', 'normal', 'high'] as const
@@ -35,10 +36,18 @@ export interface EventRecord {
   acknowledgedAtUs: number | null
 }
 
-/** `replayed`: the key was used for the same content; the first event's id and time. `key_reused`: for other content. */
-export type CreateResult = { outcome: 'created' | 'replayed'; eventId: string; createdAtUs: number } | { outcome: 'key_reused' }
+/**
+ * `replayed`: the key was used for the same content; the first event's id and time. `key_reused`: for other content. `unavailable`: it could not be
+ * stored now, while others of the call could; a call of which nothing can be done rejects with `StoreUnavailableError`.
+ */
+export type CreateResult =
+  | { outcome: 'created' | 'replayed'; eventId: string; createdAtUs: number }
+  | { outcome: 'key_reused' | 'unavailable' }
 
-export type AckResult = { outcome: 'acknowledged' | 'already_acknowledged'; acknowledgedAtUs: number } | { outcome: 'not_found' }
+/** `unavailable` as in `CreateResult`. */
+export type AckResult =
+  | { outcome: 'acknowledged' | 'already_acknowledged'; acknowledgedAtUs: number }
+  | { outcome: 'not_found' | 'unavailable' }
 
 export interface EventFilter {
   source?: string | undefined
@@ -152,7 +161,7 @@ export interface AuditQuery {
 }
 
 export interface EventStore {
-  /** All of them in one commit, in order; durable before it resolves. One result per event. */
+  /** One result per event; durable before it resolves. Where the engine can, all of them are one commit; their order is that of the call. */
   createEvents(workspaceId: string, events: readonly NewEvent[]): Promise<CreateResult[]>
   getEvent(workspaceId: string, eventId: string): Promise<EventRecord | undefined>
   listEvents(query: EventQuery): Promise<EventPage>
@@ -201,7 +210,7 @@ export interface AccessStore {
 }
 
 /** Every method rejects with `StoreUnavailableError`, and nothing else, when the storage cannot do its work now. */
-export interface Store extends EventStore, AccessStore, WebhookStore, OutboxStore, DeliveryStore, ReplayStore {
+export interface Store extends EventStore, AccessStore, WebhookStore, OutboxStore, DeliveryStore, ReplayStore, MoveStore {
   /** Removes at most `limit` expired rows of each kind; true when there may be more. */
   sweep(limit: number): Promise<boolean>
   /** Finishes what was asked, then releases everything. */

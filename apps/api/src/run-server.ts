@@ -65,7 +65,7 @@ function printWelcome(url: string, config: Config): void {
     [
       `Triggers runs at ${url}/v1`,
       `  docs   ${url}/docs`,
-      `  data   ${resolve(config.dataDirectory)}`,
+      `  data   ${config.store === 'sqlite' ? resolve(config.dataDirectory) : `DynamoDB, tables ${config.dynamodb.tablePrefix}*`}`,
       config.authMode === 'local'
         ? `  key    ${DEVELOPMENT_KEY}  (for development: this machine only)`
         : '  keys   made with `pnpm admin create-key`, or by a key that may manage keys',

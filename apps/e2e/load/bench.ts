@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { access, bulkCreates, openLoop, singleCreates } from './cases/creates.ts'
+import { dynamodb } from './cases/dynamodb.ts'
 import { acks, inboxPages } from './cases/inbox.ts'
 import { memory } from './cases/memory.ts'
 import { fsyncs, indexCosts, rawInserts } from './cases/raw.ts'
@@ -26,6 +27,7 @@ const CASES: Record<string, Case> = {
   acks,
   access,
   webhooks,
+  dynamodb,
   memory,
   start,
 }

@@ -22,6 +22,10 @@ export interface Settings {
   costRounds: number
   fsyncs: number
   starts: number
+  /** Pending events on DynamoDB when pages are counted, rising. */
+  dynamodbBacklogs: number[]
+  /** Of each operation on DynamoDB, each counted alone. */
+  countSamples: number
 }
 
 export const FULL: Settings = {
@@ -37,6 +41,8 @@ export const FULL: Settings = {
   costRounds: 5,
   fsyncs: 500,
   starts: 3,
+  dynamodbBacklogs: [100, 5000, 20_000],
+  countSamples: 25,
 }
 
 export const QUICK: Settings = {
@@ -52,6 +58,8 @@ export const QUICK: Settings = {
   costRounds: 3,
   fsyncs: 500,
   starts: 1,
+  dynamodbBacklogs: [100, 5000],
+  countSamples: 11,
 }
 
 /** One line of a case's table. */

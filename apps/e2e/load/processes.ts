@@ -3,6 +3,8 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import type { DynamodbCounts } from '../../api/src/testing/dynamodb-counts.ts'
+import type { DynamodbReply, DynamodbResult, DynamodbTask, DynamodbUrls } from './dynamodb-process.ts'
 import { DRAIN_MS, type LoadPlan, type LoadReply, type LoadResult } from './load.ts'
 import type { StoreReply, StoreTask } from './store-process.ts'
 import type { WebhookReply, WebhookResult, WebhookTask } from './webhook-process.ts'
@@ -12,6 +14,8 @@ const START_MS = 15_000
 const STOP_MS = 20_000
 /** The longest task of the webhooks' process. */
 const WEBHOOKS_MS = 180_000
+/** Their jars may have to be fetched. */
+const DYNAMODB_START_MS = 600_000
 
 export interface Running {
   pid: number
@@ -20,8 +24,8 @@ export interface Running {
 }
 
 export interface Processes {
-  /** The Triggers server on a free port, storing in `dataDirectory`; the development key has no rate limit. */
-  startServer(dataDirectory: string): Promise<Running>
+  /** The Triggers server on a free port, storing in `dataDirectory`, or as `more` of the environment says; the development key has no rate limit. */
+  startServer(dataDirectory: string, more?: Record<string, string>): Promise<Running>
   /** Runs one of the operator's commands on the data; resolves with what it prints as JSON. */
   admin(dataDirectory: string, ...words: string[]): Promise<unknown>
   startBareHandler(): Promise<Running>
@@ -31,6 +35,8 @@ export interface Processes {
   store<T extends StoreTask>(task: T, timeoutMs: number): Promise<StoreReply<T>>
   /** Receivers of webhooks, and a producer, in a process of their own for as long as `use` takes. */
   webhooks(use: (ask: (task: WebhookTask) => Promise<WebhookResult>) => Promise<void>): Promise<void>
+  /** DynamoDB Local and ElasticMQ for as long as `use` takes; false, and nothing used, where they cannot be had. */
+  dynamodb(use: (urls: DynamodbUrls, takeCounts: () => Promise<DynamodbCounts>) => Promise<void>): Promise<boolean>
   /** Takes note of a process that the caller has started, as the leader of a group of its own. */
   track(child: ChildProcess): void
   stopAll(): Promise<void>
@@ -94,13 +100,14 @@ export function createProcesses(): Processes {
 
   return {
     track: (child) => track(child, true),
-    startServer: (dataDirectory) =>
+    startServer: (dataDirectory, more) =>
       startHttp('apps/api/src/entrypoints/server.mjs', {
         PORT: '0',
         HOST: '127.0.0.1',
         AUTH_MODE: 'local',
         RATE_LIMIT_PER_MINUTE: '0',
         DATA_DIR: dataDirectory,
+        ...more,
       }),
     admin: async (dataDirectory, ...words) => {
       const child = spawn(process.execPath, ['apps/api/src/entrypoints/admin.ts', ...words, '--json'], {
@@ -134,6 +141,26 @@ export function createProcesses(): Processes {
           if ('failure' in reply) throw new Error(`The webhooks failed: ${reply.failure}`)
           return reply.result
         })
+      } finally {
+        await stop(child)
+      }
+    },
+    dynamodb: async (use) => {
+      const child = forked('dynamodb-process.ts')
+      const asked = async (task: DynamodbTask): Promise<DynamodbResult> => {
+        const reply = await ask<DynamodbReply>(child, task, DYNAMODB_START_MS)
+        if ('failure' in reply) throw new Error(`DynamoDB Local failed: ${reply.failure}`)
+        return reply.result
+      }
+      try {
+        const started = await asked({ type: 'start' })
+        if (!('urls' in started) || started.urls === null) return false
+        await use(started.urls, async () => {
+          const taken = await asked({ type: 'take' })
+          if (!('counts' in taken)) throw new Error('The proxy has no counts.')
+          return taken.counts
+        })
+        return true
       } finally {
         await stop(child)
       }

@@ -26,6 +26,9 @@ const HEADINGS: Record<string, string> = {
   peakMb: 'peak MB',
   cpuPercent: 'CPU %',
   slowestSeconds: 'slowest',
+  dynamodbRequests: 'requests',
+  writeUnits: 'write units',
+  readUnits: 'read units',
 }
 
 export interface Report {

@@ -22,6 +22,47 @@ interface Target {
 
 const SINGLE = 'single creates'
 
+const DYNAMODB_TARGETS: Target[] = [
+  ...[
+    { name: 'create, indexes off', limit: 1 },
+    { name: 'create with a key, indexes off', limit: 2 },
+    { name: 'bulk create of 25, indexes off', limit: 2 },
+    { name: 'ack, indexes off', limit: 1 },
+    { name: 'authenticated call', limit: 0.01 },
+  ].map(
+    ({ name, limit }): Target => ({
+      name: `requests to DynamoDB: ${name}`,
+      bound: '≤',
+      limit,
+      value: (of) => of('dynamodb', name, 'dynamodbRequests'),
+    }),
+  ),
+  { name: 'write units: create, indexes off', bound: '≤', limit: 3, value: (of) => of('dynamodb', 'create, indexes off', 'writeUnits') },
+  ...(['dynamodbRequests', 'readUnits'] as const).map(
+    (key): Target => ({
+      name: `inbox page on DynamoDB, ${key === 'readUnits' ? 'read units' : 'requests'}, 5 k / 100 pending`,
+      bound: '≤',
+      limit: 1.1,
+      value: (of) => of('dynamodb', 'page, 5 k', key) / of('dynamodb', 'page, 100', key),
+    }),
+  ),
+  {
+    name: 'server CPU per create, DynamoDB / embedded, 128 connections',
+    bound: '≤',
+    limit: 2,
+    value: (of) =>
+      of('creates on DynamoDB', 'DynamoDB, 128 connections', 'serverCpuUs') /
+      of('creates on DynamoDB', 'embedded, 128 connections', 'serverCpuUs'),
+  },
+  {
+    // Five times what a well-known implementation of the contract reaches on such a machine.
+    name: 'creates a second on DynamoDB Local, 128 connections',
+    bound: '≥',
+    limit: 650,
+    value: (of) => of('creates on DynamoDB', 'DynamoDB, 128 connections', 'requestsPerSecond'),
+  },
+]
+
 const TARGETS: Target[] = [
   {
     name: 'single creates / bare handler, 128 connections',
@@ -111,6 +152,7 @@ const TARGETS: Target[] = [
       of('creates beside webhooks', 'a webhook that nothing matches', 'requestsPerSecond') /
       of('creates beside webhooks', 'no webhook', 'requestsPerSecond'),
   },
+  ...DYNAMODB_TARGETS,
   { name: 'resident memory, idle', unit: 'MB', bound: '<', limit: 150, value: (of) => of('memory', 'idle', 'rssMb') },
   {
     name: 'resident memory, 1 M written and read',

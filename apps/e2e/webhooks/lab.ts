@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Delivery, type DeliveryQuery, Triggers } from '@triggers/client'
+import { storeEnvironment } from '../../api/src/testing/server-store.ts'
 import { ROOT } from '../load/processes.ts'
 import { API_KEY } from '../load/samples.ts'
 import { type Receiver, type Respond, startReceiver } from './receiver.ts'
@@ -49,7 +50,11 @@ export function createLab(): Lab {
     async startServer(environment) {
       const { PATH = '' } = process.env
       const child = spawn(process.execPath, [join(ROOT, 'apps/api/src/entrypoints/server.mjs')], {
-        env: { PATH, PORT: '0', AUTH_MODE: 'local', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0', ...environment },
+        env: {
+          ...{ PATH, PORT: '0', AUTH_MODE: 'local', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0' },
+          ...storeEnvironment(environment.DATA_DIR),
+          ...environment,
+        },
         stdio: ['ignore', 'pipe', 'pipe'],
       })
       const exited = new Promise<Exit>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })))

@@ -44,13 +44,13 @@ export function fillBucket(bucket: TokenBucket, perMinute: number, nowUs: number
 }
 
 /** The bucket at its own time, in the words of the port. */
-export function limitOf({ perMinute, tokens, part, atUs }: TokenBucket, allowed: boolean): RateLimit {
-  return {
-    allowed,
-    remaining: tokens,
-    fullAtUs: atUs + timeToGain(perMinute - tokens, part, perMinute),
-    retryAtUs: tokens >= 1 ? atUs : atUs + timeToGain(1, part, perMinute),
-  }
+export function limitOf(bucket: TokenBucket, allowed: boolean): RateLimit {
+  return { allowed, remaining: bucket.tokens, fullAtUs: whenHolds(bucket, bucket.perMinute), retryAtUs: whenHolds(bucket, 1) }
+}
+
+/** When the bucket holds so many tokens, at most `perMinute`, if none is taken. */
+export function whenHolds({ perMinute, tokens, part, atUs }: TokenBucket, wanted: number): number {
+  return tokens >= wanted ? atUs : atUs + timeToGain(wanted - tokens, part, perMinute)
 }
 
 function gain(bucket: TokenBucket, elapsedUs: number): void {

@@ -26,11 +26,28 @@ export interface Command {
 export interface CommandContext {
   config: Config
   print: Printer
+  /** Says how far it is: a line on standard error. */
+  progress(line: string): void
   /** What the audit log says of whatever the command changes. */
   by: ChangedBy
   /** Opens the database; it is closed after the command. */
   open(): Promise<Deps>
   readStdin(): Promise<string>
+  /** For what is larger than memory; all else is said with `print` and `progress`. */
+  streams: Streams
+}
+
+/** The process's, or a test's. */
+export interface Streams {
+  stdout: Output
+  stderr: Output
+  stdin: NodeJS.ReadableStream
+}
+
+interface Output {
+  /** False: it has enough for now, and says `drain` when it has not. */
+  write(text: string): unknown
+  isTTY?: boolean
 }
 
 /** A command whose options are known by name to its `run`. */

@@ -11,8 +11,8 @@ export function overview(commands: readonly Command[]): string {
   return lines(
     'Usage: pnpm admin <command> [options]',
     '',
-    "The operator's commands. They work on the server's database (DATA_DIR, ENCRYPTION_KEY and AUTH_MODE as the server has",
-    'them), without the server, and beside one that runs.',
+    "The operator's commands. They work on the server's database (with STORE, DATA_DIR or DYNAMODB_…, ENCRYPTION_KEY and AUTH_MODE",
+    'as the server has them), without the server, and beside one that runs.',
     '',
     ...columns(rows),
     '',

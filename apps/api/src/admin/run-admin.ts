@@ -5,7 +5,7 @@ import { buildDeps, type Deps } from '../deps.ts'
 import { withoutSecrets } from '../domain/api-key-secret.ts'
 import { ApiError } from '../errors.ts'
 import { StoreUnavailableError } from '../ports.ts'
-import { type Command, UsageError } from './command.ts'
+import { type Command, type Streams, UsageError } from './command.ts'
 import { commands } from './commands.ts'
 import { helpOf, overview } from './help.ts'
 import { type Input, parseInput } from './input.ts'
@@ -16,12 +16,6 @@ const FAILED = 1
 const WRONG_USAGE = 2
 
 type Environment = Record<string, string | undefined>
-
-interface Streams {
-  stdout: { write(text: string): unknown }
-  stderr: { write(text: string): unknown }
-  stdin: NodeJS.ReadableStream
-}
 
 /**
  * Runs one of the operator's commands.
@@ -55,20 +49,23 @@ export async function runAdmin(words: readonly string[], environment: Environmen
   }
 }
 
-async function runCommand(command: Command, input: Input<string>, environment: Environment, { stdout, stdin }: Streams): Promise<void> {
-  // Standard output is the command's: nothing is logged there. No command has jobs for the workers, so none needs another queue than the store's.
-  const config = { ...parseConfig(environment), logLevel: 'silent' as const, queue: 'sqlite' as const }
+async function runCommand(command: Command, input: Input<string>, environment: Environment, streams: Streams): Promise<void> {
+  const { stdout, stderr, stdin } = streams
+  // Standard output is the command's: nothing is logged there. No command has jobs for the workers.
+  const config = { ...parseConfig(environment), logLevel: 'silent' as const }
   let deps: Deps | undefined
   try {
     await command.run(input, {
       config,
       print: createPrinter(input.json, (text) => stdout.write(text)),
+      progress: (line) => void stderr.write(`${withoutSecrets(line)}\n`),
       by: { principal: null, ip: null, requestId: randomUUID() },
       open: async () => {
-        deps ??= await buildDeps(config)
+        deps ??= await buildDeps(config, { hasJobs: false })
         return deps
       },
       readStdin: () => readText(stdin),
+      streams,
     })
   } finally {
     await deps?.store.close()

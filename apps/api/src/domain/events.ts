@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Deps } from '../deps.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, storageUnavailable } from '../errors.ts'
 import type { CreateResult, NewEvent, Principal, Priority } from '../ports.ts'
 import { canonicalJson, type RawJson } from './json.ts'
 
@@ -21,10 +21,10 @@ export interface EventInput {
   metadata: Metadata & { priority: Priority; idempotency_key?: string | undefined }
 }
 
-export type Ingested = Exclude<CreateResult, { outcome: 'key_reused' }>
+export type Ingested = Extract<CreateResult, { eventId: string }>
 
 /**
- * Stores the events, in order, in one commit. An event that cannot be stored fails alone.
+ * Stores the events, in order. An event that cannot be stored fails alone.
  * @returns for each event what became of it, or why it was refused
  */
 export async function ingestEvents(deps: Deps, principal: Principal, inputs: readonly EventInput[]): Promise<(Ingested | ApiError)[]> {
@@ -35,7 +35,15 @@ export async function ingestEvents(deps: Deps, principal: Principal, inputs: rea
     if (event instanceof ApiError) return event
     const result = results.shift()
     if (result === undefined) throw new Error('The store gave fewer results than it got events.')
-    return result.outcome === 'key_reused' ? keyReused(event) : result
+    switch (result.outcome) {
+      case 'created':
+      case 'replayed':
+        return result
+      case 'key_reused':
+        return keyReused(event)
+      case 'unavailable':
+        return storageUnavailable(SEND_AGAIN)
+    }
   })
 }
 
@@ -74,6 +82,9 @@ function keyReused(event: NewEvent): ApiError {
     details: { idempotency_key: event.idempotency?.key, suggestion: 'Use a new key for a new event; a retry sends the same content.' },
   })
 }
+
+/** What bulk calls say of those that the storage could not take, while it took others. */
+export const SEND_AGAIN = 'Send this one again in a second.'
 
 /** What bulk calls say of an event that is not there, and single ones too. */
 export function eventNotFound(eventId: string): ApiError {

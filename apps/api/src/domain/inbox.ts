@@ -1,7 +1,7 @@
 import type { Deps } from '../deps.ts'
-import { ApiError } from '../errors.ts'
+import { ApiError, storageUnavailable } from '../errors.ts'
 import type { Principal } from '../ports.ts'
-import { eventNotFound } from './events.ts'
+import { eventNotFound, SEND_AGAIN } from './events.ts'
 import { formatTime } from './time.ts'
 
 /**
@@ -21,6 +21,8 @@ export async function ackEvents(
         return result
       case 'not_found':
         return eventNotFound(eventId)
+      case 'unavailable':
+        return storageUnavailable(SEND_AGAIN)
       case 'already_acknowledged':
         return new ApiError('CONFLICT', 'The event is acknowledged already.', {
           details: {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { newUuid } from './uuid.ts'
+import { newUuid, uuidTime } from './uuid.ts'
 
 const NOW_US = Date.UTC(2025, 10, 21, 8) * 1000
 
@@ -16,4 +16,11 @@ it('is of version 7 and the variant of RFC 9562, with the milliseconds first', (
 it('sorts by time, to the microsecond', () => {
   const time = fc.integer({ min: 0, max: 2 ** 53 - 2 })
   fc.assert(fc.property(time, fc.integer({ min: 1, max: 5000 }), (us, by) => newUuid(us) < newUuid(Math.min(us + by, 2 ** 53 - 1))))
+})
+
+it('has its time in it, and no other UUID has one', () => {
+  fc.assert(fc.property(fc.integer({ min: 0, max: 7_258_118_400_000_000 }), (us) => uuidTime(newUuid(us)) === us))
+  for (const other of ['3f2504e0-4f89-41d3-9a0c-0305e82c3301', '01932d5e-7c1a-7fff-9d0a-5f3e2b1c4d6e', 'shop', '']) {
+    expect(uuidTime(other)).toBeUndefined()
+  }
 })

@@ -11,3 +11,13 @@ export function newUuid(nowUs: number): string {
   const random = tail.toString('hex')
   return `${time.slice(0, 8)}-${time.slice(8)}-7${fraction.toString(16).padStart(3, '0')}-${random.slice(0, 4)}-${random.slice(4)}`
 }
+
+/** The time of a UUID that was made like this, in microseconds; undefined for one that was not. */
+export function uuidTime(uuid: string): number | undefined {
+  const ms = Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16)
+  const fraction = Number.parseInt(uuid.slice(15, 18), 16)
+  const microseconds = Math.ceil((fraction * 1000) / 4096)
+  return uuid[14] === '7' && microseconds < 1000 && Math.floor((microseconds * 4096) / 1000) === fraction
+    ? ms * 1000 + microseconds
+    : undefined
+}

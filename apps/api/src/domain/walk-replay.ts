@@ -115,7 +115,25 @@ async function advance(
   return { replay: advanced, made: deliveries.length, nextMs: deliveries.length > 0 ? WAIT_MS : 0 }
 }
 
-function positionOf({ position }: ReplayRecord): Position {
+function positionOf({ position }: Pick<ReplayRecord, 'position'>): Position {
   // It was written here; the store only keeps it.
   return position === null ? { phase: 'count', after: null } : (JSON.parse(position) as Position)
+}
+
+/** Whether it is a position that a replay can have. @param isPlace whether it is a position in a list of events */
+export function isReplayPosition(text: string, isPlace: (after: string) => boolean): boolean {
+  try {
+    const { phase, after }: Partial<Record<string, unknown>> = JSON.parse(text)
+    return ['count', 'send', 'walked'].some((known) => known === phase) && (after === null || (typeof after === 'string' && isPlace(after)))
+  } catch {
+    return false
+  }
+}
+
+/** The same position in another store. @param move gives for a position in this one's list of events that in the other's */
+export async function movedPosition(position: string | null, move: (after: string) => Promise<string>): Promise<string | null> {
+  if (position === null) return null
+  const { phase, after } = positionOf({ position })
+  const moved: Position = { phase, after: after === null ? null : await move(after) }
+  return JSON.stringify(moved)
 }

@@ -5,13 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { newMasterKey } from '../adapters/key-file.ts'
 import { adminJson, depsOn, runAdmin } from '../testing/admin-process.ts'
 import { temporaryDirectory } from '../testing/server-process.ts'
+import { storedContent } from '../testing/server-store.ts'
 
 const masterKey = (id: string) => `${id}:${randomBytes(32).toString('base64')}`
-
-/** All that lies in the directory, as one text of bytes. */
-function contentOf(directory: string): Buffer {
-  return Buffer.concat(readdirSync(directory).map((file) => readFileSync(join(directory, file))))
-}
 
 describe('changing the encryption key', () => {
   const signedKey = ['create-key', '--workspace', 'default', '--name', 'a', '--require-signature']
@@ -58,7 +54,7 @@ describe('changing the encryption key', () => {
     const after = readFileSync(path, 'utf8').trim()
     expect(after).toMatch(new RegExp(`^${changed.encryption_key_id}:[A-Za-z0-9+/]{43}=$`))
     expect(after).not.toBe(before)
-    expect(contentOf(environment.DATA_DIR).includes(before.split(':')[1] ?? '')).toBe(false)
+    expect((await storedContent(environment.DATA_DIR)).includes(before.split(':')[1] ?? '')).toBe(false)
     const deps = await depsOn(environment)
     expect(await deps.keys.authenticate(made.api_key)).toMatchObject({ principal: { signingSecrets: [{ secret: made.signing_secret }] } })
   })
@@ -116,8 +112,9 @@ describe('importing keys', () => {
     })
     const log = await runAdmin(environment, ['list-audit-log', '--workspace', 'shop'])
     expect(log.stdout).toContain('api_key.imported')
-    expect(contentOf(environment.DATA_DIR).includes('Imported key 2')).toBe(true)
-    for (const text of [contentOf(environment.DATA_DIR), first.stdout, again.stdout, log.stdout]) {
+    const stored = await storedContent(environment.DATA_DIR)
+    expect(stored.includes('Imported key 2')).toBe(true)
+    for (const text of [stored, first.stdout, again.stdout, log.stdout]) {
       expect(text.includes('canary')).toBe(false)
       expect(text.includes(Buffer.from('canary').toString('base64'))).toBe(false)
     }

@@ -63,6 +63,11 @@ describe('wrong usage', () => {
     [['change-encryption-key', 'now'], 'Too many arguments'],
     [['list-audit-log', '--created-after', '30 February'], '--created-after must be an ISO 8601'],
     [['list-audit-log', '--limit', '0'], '--limit must be a whole number from 1'],
+    [['migrate', '--writes-per-second', '0'], '--writes-per-second must be a whole number from 1'],
+    [['set-shards', '--shards', '4'], '--workspace is missing'],
+    [['set-shards', '--workspace', 'default'], '--shards is missing'],
+    [['set-shards', '--workspace', 'default', '--shards', '12'], '--shards must be a power of two'],
+    [['set-shards', '--workspace', 'default', '--shards', '512'], '--shards must be a whole number from 1 to 256'],
     [['list-audit-log', '--json=yes'], '--json'],
   ])('names what is wrong, and touches no data: %j', async (words, ...said) => {
     const directory = join(temporaryDirectory(), 'data')

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { eventsOf } from '../testing/server-events.ts'
 import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
 
 const KEY = 'X-API-Key: test-api-key-12345'
@@ -65,8 +66,7 @@ async function expectAlive(server: ServerProcess): Promise<void> {
 }
 
 async function storedEvents(server: ServerProcess): Promise<number> {
-  const page: { events: unknown[] } = JSON.parse(await (await server.request('/v1/events')).text())
-  return page.events.length
+  return (await eventsOf(server)).size
 }
 
 describe('a body over the limit', () => {

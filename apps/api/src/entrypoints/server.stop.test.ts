@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createdEvent, eventsOf } from '../testing/server-events.ts'
 import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { settled } from '../testing/server-store.ts'
 
 interface Begun {
   finish(): void
@@ -87,6 +88,7 @@ describe('stop', () => {
       )
       return { ids: page.events.map((event) => event.event_id), cursor: page.pagination.next_cursor }
     }
+    await settled()
     const page = await read(first, 'limit=1')
     expect(page.ids).toEqual(ids.slice(0, 1))
     first.kill('SIGTERM')

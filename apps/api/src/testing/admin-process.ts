@@ -1,11 +1,12 @@
 /** The operator's commands as a process of their own, on a data directory of the test's. */
-import { spawn } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { runAdmin as runInThisProcess } from '../admin/run-admin.ts'
 import { parseConfig } from '../config.ts'
 import { buildDeps, type Deps } from '../deps.ts'
+import { makeStore, storeEnvironment } from './server-store.ts'
 
 const ENTRYPOINT = join(import.meta.dirname, '../entrypoints/admin.ts')
 
@@ -17,10 +18,8 @@ export interface AdminRun {
 
 /** Runs `pnpm admin` with these words, to its end. */
 export async function runAdmin(environment: Record<string, string>, words: readonly string[], stdin = ''): Promise<AdminRun> {
-  const { PATH = '' } = process.env
-  // Nothing of the surroundings' own settings.
-  const child = spawn(process.execPath, [ENTRYPOINT, ...words], { env: { PATH, ...environment }, stdio: 'pipe' })
-  onTestFinished(() => void child.kill('SIGKILL'))
+  await makeStore(environment)
+  const child = spawnAdmin(environment, words)
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output.stdout += text
@@ -28,7 +27,7 @@ export async function runAdmin(environment: Record<string, string>, words: reado
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     output.stderr += text
   })
-  child.stdin.on('error', () => {}).end(stdin)
+  child.stdin.end(stdin)
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
   return { code, ...output }
 }
@@ -42,8 +41,19 @@ export async function adminInThisProcess(environment: Record<string, string>, wo
     },
   })
   const streams = { stdout: keep('stdout'), stderr: keep('stderr'), stdin: Readable.from([stdin]) }
-  const code = await runInThisProcess(words, environment, streams)
+  await makeStore(environment)
+  const code = await runInThisProcess(words, withStore(environment), streams)
   return { code, ...output }
+}
+
+/** Starts the command; it is killed with the test, if it still runs then. */
+export function spawnAdmin(environment: Record<string, string>, words: readonly string[]): ChildProcessWithoutNullStreams {
+  const { PATH = '' } = process.env
+  // Nothing of the surroundings' own settings.
+  const child = spawn(process.execPath, [ENTRYPOINT, ...words], { env: { PATH, ...withStore(environment) }, stdio: 'pipe' })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  child.stdin.on('error', () => {})
+  return child
 }
 
 /** What the command answers with `--json`; it must succeed, and say nothing else. */
@@ -57,7 +67,15 @@ export async function adminJson(environment: Record<string, string>, words: read
 
 /** What the program is built from, on the same data directory; closed with the test. */
 export async function depsOn(environment: Record<string, string>): Promise<Deps> {
-  const deps = await buildDeps(parseConfig({ LOG_LEVEL: 'silent', ...environment }))
-  onTestFinished(() => deps.store.close())
+  await makeStore(environment)
+  const deps = await buildDeps(parseConfig({ LOG_LEVEL: 'silent', ...withStore(environment) }))
+  onTestFinished(async () => {
+    await deps.queue.close()
+    await deps.store.close()
+  })
   return deps
+}
+
+function withStore(environment: Record<string, string>): Record<string, string> {
+  return { ...storeEnvironment(environment['DATA_DIR'] ?? ''), ...environment }
 }

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { ServerProcess } from './server-process.ts'
+import { settled } from './server-store.ts'
 
 interface Page {
   events: { event_id: string; source: string; status: string }[]
@@ -9,6 +10,7 @@ interface Page {
 /** All events of the server, by id, read page by page. */
 export async function eventsOf(server: ServerProcess): Promise<Map<string, { source: string; status: string }>> {
   const events = new Map<string, { source: string; status: string }>()
+  await settled()
   let cursor: string | null = ''
   while (cursor !== null) {
     const answer = await server.request(`/v1/events?order=asc&limit=100${cursor === '' ? '' : `&cursor=${cursor}`}`)

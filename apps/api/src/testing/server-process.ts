@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { DEVELOPMENT_KEY } from '../domain/key-ring.ts'
+import { makeStore, storeEnvironment } from './server-store.ts'
 
 const ENTRYPOINT = join(import.meta.dirname, '../entrypoints/server.mjs')
 
@@ -37,6 +38,7 @@ export function temporaryDirectory(): string {
 
 /** Starts the server and waits for its welcome; it is killed with the test, if it still runs then. */
 export async function startServer(environment: Environment & { DATA_DIR: string }): Promise<ServerProcess> {
+  await makeStore(environment)
   const { child, output, exited } = spawnServer(environment)
   const port = await new Promise<number>((resolve, reject) => {
     const look = () => {
@@ -76,7 +78,14 @@ function spawnServer(environment: Environment) {
   const { PATH = '' } = process.env
   const child: ChildProcess = spawn(process.execPath, [ENTRYPOINT], {
     // Nothing of the surroundings' own settings; the loads of the tests are beyond the usual rate.
-    env: { PATH, PORT: '0', LOG_LEVEL: 'warn', RATE_LIMIT_PER_MINUTE: '0', ...environment },
+    env: {
+      PATH,
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      RATE_LIMIT_PER_MINUTE: '0',
+      ...storeEnvironment(environment['DATA_DIR'] ?? ''),
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }

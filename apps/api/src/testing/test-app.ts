@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, onTestFinished } from 'vitest'
 import { createHttpOut } from '../adapters/http-out/http-out.ts'
-import { openSqliteStore } from '../adapters/sqlite/store.ts'
 import { buildApp } from '../app.ts'
 import { parseConfig } from '../config.ts'
 import { type Deps, depsOf } from '../deps.ts'
@@ -13,12 +12,15 @@ import { type Authentication, type KeyRing, type Principal, SCOPES, type Scope, 
 import { checkAnswer } from './check-answer.ts'
 import { FakeClock } from './fake-clock.ts'
 import { principalWith } from './principal.ts'
+import { testStores } from './test-store.ts'
 
 export interface TestApp {
   deps: Deps
   clock: FakeClock
   /** A key of a workspace of its own; with every scope unless told. It is not in the store, and nothing else binds it unless told. */
   key(scopes?: readonly Scope[], workspaceId?: string, restrictions?: Restrictions): string
+  /** All that is stored, as bytes; what is compressed there in the clear. */
+  storedBytes(): Promise<Buffer[]>
   /** Asks the app, without a port. The answer has been held against the document. */
   request(path: string, init?: RequestOptions): Promise<TestAnswer>
 }
@@ -59,6 +61,8 @@ async function lookup(hostname: string) {
 
 type WrapStore = (store: Store) => Store
 
+const openStore = await testStores()
+
 /** The app on a store of its own in a temporary folder; both go away with the test. */
 export function testApp(environment: Record<string, string> = {}, wrapStore?: WrapStore): Promise<TestApp> {
   return openApp(onTestFinished, environment, wrapStore)
@@ -77,13 +81,13 @@ async function openApp(
   const directory = mkdtempSync(join(tmpdir(), 'triggers-test-'))
   const config = parseConfig({ LOG_LEVEL: 'silent', DATA_DIR: directory, ...environment })
   const clock = new FakeClock()
-  const store = await openSqliteStore({ directory, eventTtlDays: config.eventTtlDays, clock })
+  const { store, queue, limiter, storedBytes } = await openStore(config, clock)
   atEnd(async () => {
     await store.close()
     rmSync(directory, { recursive: true, force: true })
   })
   const vault = await openVault(store, config.masterKeys ?? [{ id: 'test', key: randomBytes(32) }])
-  const own = depsOf(config, wrapStore(store), store.queue, vault, clock)
+  const own = depsOf(config, wrapStore(store), queue, vault, clock, undefined, limiter)
   await own.httpOut.close()
   const httpOut = createHttpOut({ ...config.webhooks, allowLoopback: config.authMode === 'local', lookup })
   atEnd(() => httpOut.close())
@@ -94,6 +98,7 @@ async function openApp(
   return {
     deps,
     clock,
+    storedBytes,
     key: (scopes = SCOPES, workspaceId = `ws-${randomUUID()}`, restrictions = {}) => keys.add(scopes, workspaceId, restrictions),
     request: async (path, { method = 'GET', headers = {}, body, peerAddress = '127.0.0.1', ...options } = {}) => {
       const key = 'key' in options ? options.key : defaultKey

@@ -113,7 +113,7 @@ export async function testWorkers(options: WorkersOptions = {}) {
     while (ids.length < count) {
       const some = Array.from({ length: Math.min(100, count - ids.length) }, () => ({ ...event, ...fields }))
       for (const made of await store.createEvents(WORKSPACE, some)) {
-        if (made.outcome !== 'key_reused') ids.push(made.eventId)
+        if ('eventId' in made) ids.push(made.eventId)
       }
     }
     return ids

@@ -67,7 +67,7 @@ function keyOf(printed: unknown): { apiKey: string; signingSecret?: string } {
   }
 }
 
-const at = (connections: number) => `${connections} connection${connections === 1 ? '' : 's'}`
+export const at = (connections: number) => `${connections} connection${connections === 1 ? '' : 's'}`
 
 const OPEN_LOOP_RUNS = 3
 

@@ -72,7 +72,8 @@ export async function inboxPages(bench: Bench): Promise<void> {
   await Promise.all(backlogs.map(({ server }) => server.stop()))
 }
 
-export const countName = (count: number) => (count >= 1_000_000 ? `${count / 1_000_000} M` : `${count / 1000} k`)
+export const countName = (count: number) =>
+  count >= 1_000_000 ? `${count / 1_000_000} M` : count >= 1000 ? `${count / 1000} k` : String(count)
 
 async function read(server: Running, path: string): Promise<Record<string, unknown>> {
   const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BatchResultErrorEntry } from '@aws-sdk/client-sqs'
-import { nameOf, SqsError } from './sqs-errors.ts'
+import { nameOf } from './errors.ts'
+import { SqsError } from './sqs-errors.ts'
 
 /** The most entries that SQS takes at once. */
 export const BATCH = 10

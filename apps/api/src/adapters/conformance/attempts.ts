@@ -153,7 +153,11 @@ export function attemptSuite(open: () => Promise<StoreHarness>): void {
           const ownEvent = { ...newOwnEvent(clock.nowUs()), eventType }
           return newDelivery(listener, { eventId: ownEvent.eventId, eventType, ownEvent })
         }
-        const told = async () => (await claim(harness, listener)).deliveries.map(({ event }) => event.eventType)
+        const told = async () => {
+          // Each is told once: the hold is longer than the test.
+          const { deliveries } = await claim(harness, listener, { heldUntilUs: clock.nowUs() + 3_600_000_000 })
+          return deliveries.map(({ event }) => event.eventType)
+        }
         const succeed = async () => {
           const recoveredDeliveries = [own('triggers.webhook.recovered')]
           await store.recordAttempts([outcome(harness, await claimedOne(webhook), { recoveredDeliveries })])

@@ -128,6 +128,8 @@ export function auditSuite(open: () => Promise<StoreHarness>): void {
       const { store, reopen, settle } = harness
       const workspaceId = newWorkspace()
       await store.appendAuditEntry(newAuditEntry(workspaceId, { action: 'before' }))
+      // Between processes the order may be that of their clocks, and this one stands.
+      await settle()
       const again = await reopen()
       await again.appendAuditEntry(newAuditEntry(workspaceId, { action: 'after' }))
       await settle()

@@ -109,7 +109,8 @@ export function deliveryEndSuite(open: () => Promise<StoreHarness>): void {
     })
 
     it('is swept in pieces of the size that was told', async () => {
-      const { store, clock } = harness
+      const { store, clock, sweeps } = harness
+      if (sweeps === false) return
       const webhook = await savedWebhook(store)
       clock.advance({ days: 9 })
       await sweepAll()

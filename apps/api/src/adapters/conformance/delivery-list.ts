@@ -107,12 +107,11 @@ export function deliveryListSuite(open: () => Promise<StoreHarness>): void {
         await savedWebhook(store, newWebhook({ workspaceId })),
       ]
       const [eventId = '', other = ''] = await createdIds(store, workspaceId, [newEvent(), newEvent()])
-      await fanOutAll(harness, [
-        newDelivery(two, { eventId }),
-        newDelivery(one, { eventId }),
-        newDelivery(gone, { eventId }),
-        newDelivery(one, { eventId: other }),
-      ])
+      await fanOutAll(harness, [newDelivery(two, { eventId }), newDelivery(one, { eventId: other })])
+      for (const webhook of [one, gone]) {
+        await createdIds(store, newWorkspace(), [newEvent()])
+        await fanOutAll(harness, [newDelivery(webhook, { eventId })])
+      }
       await attemptAll(harness, one, (claimed) => outcome(harness, claimed))
       await store.deleteWebhook(gone.webhookId, newAuditEntry(workspaceId))
       await settle()
@@ -177,6 +176,7 @@ export function deliveryListSuite(open: () => Promise<StoreHarness>): void {
       it('are each given once, page by page, whatever state their webhook is in; others are not', async () => {
         const own = await open()
         const { store, clock } = own
+        const hourUs = 3_600_000_000
         const expected: Lane[] = []
         for (let n = 0; n < 6; n++) {
           const due = await savedWebhook(store)
@@ -186,9 +186,9 @@ export function deliveryListSuite(open: () => Promise<StoreHarness>): void {
           if (n === 1) await savedWebhook(store, { ...due, isActive: false })
           if (n === 2) await store.deleteWebhook(due.webhookId, newAuditEntry(due.workspaceId))
           const [waiting, held, done] = [await savedWebhook(store), await savedWebhook(store), await savedWebhook(store)]
-          await stored(own, waiting, 2, { dueAtUs: clock.nowUs() + 1 })
+          await stored(own, waiting, 2, { dueAtUs: clock.nowUs() + hourUs })
           await stored(own, held, 1)
-          await claim(own, held)
+          await claim(own, held, { heldUntilUs: clock.nowUs() + hourUs })
           await stored(own, done, 1)
           await attemptAll(own, done, (claimed) => outcome(own, claimed))
         }
@@ -205,7 +205,7 @@ export function deliveryListSuite(open: () => Promise<StoreHarness>): void {
       it('has those whose wait seems too long: the clock went back', async () => {
         const own = await open()
         const lane = await savedWebhook(own.store)
-        await stored(own, lane, 2, { dueAtUs: own.clock.nowUs() + 1_000_000 })
+        await stored(own, lane, 2, { dueAtUs: own.clock.nowUs() + 3_600_000_000 })
         expect(await own.store.listDueLanes({ limit: 9 })).toEqual({ lanes: [], next: null })
         own.clock.advance({ days: -2 })
         await own.settle()

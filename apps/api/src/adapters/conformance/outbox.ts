@@ -206,7 +206,8 @@ export function outboxSuite(open: () => Promise<StoreHarness>): void {
     })
 
     it('tells who watches when events were created, and not when none was', async () => {
-      const { store } = harness
+      // Nobody else's events, of which it might be told again.
+      const { store } = await open()
       const calls: string[] = []
       const watch = (name: string) => store.watchOutbox(() => calls.push(name))
       const end = watch('a')

@@ -108,10 +108,10 @@ export function paceSuite(open: () => Promise<StoreHarness>): void {
       const webhook = await savedWebhook(store)
       const pace = paced(1)
       expect(await claim(harness, webhook, pace)).toMatchObject({ deliveries: [], nextAtUs: null })
-      const dueAtUs = clock.nowUs() + 100_000
+      const dueAtUs = clock.nowUs() + 3_600_000_000
       await stored(harness, webhook, 2, { dueAtUs })
       expect(await claim(harness, webhook, pace)).toMatchObject({ deliveries: [], nextAtUs: dueAtUs })
-      clock.advance({ us: 100_000 })
+      clock.advance({ us: dueAtUs - clock.nowUs() })
       const first = await claim(harness, webhook, pace)
       expect(first.deliveries).toHaveLength(1)
       expect(first.nextAtUs).toBeGreaterThanOrEqual(clock.nowUs() + SECOND_US)

@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
-import { fillBucket, fullBucket, type TokenBucket } from '../token-bucket.ts'
-import { createLeasingRateLimiter, type LeaseTokens, leaseSizeOf } from './leasing-rate-limiter.ts'
+import { createLeasingRateLimiter, type LeaseTokens, leaseFrom, leaseSizeOf } from '../leasing-rate-limiter.ts'
+import type { TokenBucket } from '../token-bucket.ts'
 import { rateLimiterConformance } from './rate-limiter.ts'
 import { sharedRateLimiterConformance } from './rate-limiter-shared.ts'
 
@@ -13,22 +13,19 @@ function createSource(clock: FakeClock) {
     state.calls++
     await new Promise(setImmediate)
     if (state.isBroken) throw new StoreUnavailableError('The source is away.')
-    const bucket = buckets.get(name) ?? fullBucket(perMinute, clock.nowUs())
-    buckets.set(name, bucket)
-    fillBucket(bucket, perMinute, Math.max(clock.nowUs(), bucket.atUs))
-    const granted = Math.min(wanted, bucket.tokens)
-    bucket.tokens -= granted
-    return { granted, left: { ...bucket } }
+    const lease = leaseFrom(buckets.get(name), perMinute, wanted, clock.nowUs())
+    buckets.set(name, lease.left)
+    return lease
   }
   return { leaseTokens, state }
 }
 
-rateLimiterConformance('The leasing reference, in one process,', async () => {
+rateLimiterConformance('The leasing limiter, in one process,', async () => {
   const clock = new FakeClock()
   return { clock, limiter: createLeasingRateLimiter(clock, createSource(clock).leaseTokens) }
 })
 
-sharedRateLimiterConformance('The leasing reference, in three processes,', async () => {
+sharedRateLimiterConformance('The leasing limiter, in three processes,', async () => {
   const clock = new FakeClock()
   const { leaseTokens, state } = createSource(clock)
   const limiters = Array.from({ length: 3 }, () => createLeasingRateLimiter(clock, leaseTokens))

@@ -37,13 +37,13 @@ export function signatureSuite(open: () => Promise<StoreHarness>): void {
     })
 
     it('sweeps many, a few at a time', async () => {
-      const { store, clock } = harness
+      const { store, clock, sweeps = true } = harness
       const signatures = Array.from({ length: 25 }, () => randomUUID())
       for (const signature of signatures) await store.rememberSignature(signature, tenMinutesFromNow())
       const kept = randomUUID()
       clock.advance({ seconds: 600 })
       await store.rememberSignature(kept, tenMinutesFromNow())
-      expect(await store.sweep(10)).toBe(true)
+      if (sweeps) expect(await store.sweep(10)).toBe(true)
       while (await store.sweep(10)) {}
       expect(await store.rememberSignature(kept, tenMinutesFromNow())).toBe(false)
       const again = await Promise.all(signatures.map((signature) => store.rememberSignature(signature, tenMinutesFromNow())))

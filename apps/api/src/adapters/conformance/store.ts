@@ -13,6 +13,9 @@ import { deliveryListSuite } from './delivery-list.ts'
 import type { StoreHarness } from './harness.ts'
 import { idempotencySuite } from './idempotency.ts'
 import { listSuite } from './list.ts'
+import { movedDeliverySuite } from './moved-deliveries.ts'
+import { movedEventSuite } from './moved-events.ts'
+import { movedSettingsSuite } from './moved-settings.ts'
 import { orderSuite } from './order.ts'
 import { outboxSuite } from './outbox.ts'
 import { paceSuite } from './paces.ts'
@@ -51,5 +54,8 @@ export function storeConformance(name: string, open: () => Promise<StoreHarness>
     paceSuite(open)
     attemptSuite(open)
     deliveryListSuite(open)
+    movedEventSuite(open)
+    movedSettingsSuite(open)
+    movedDeliverySuite(open)
   })
 }

@@ -165,8 +165,11 @@ export function webhookSuite(open: () => Promise<StoreHarness>): void {
         clock.advance({ hours })
         places.push(await create(), (await savedWebhook(store, newWebhook({ workspaceId }))).createdAtUs)
       }
-      const atOnce = await Promise.all([create(), savedWebhook(store, newWebhook({ workspaceId })), create()])
-      places.push(atOnce[0], atOnce[1].createdAtUs, atOnce[2], await create())
+      const save = async () => (await savedWebhook(store, newWebhook({ workspaceId }))).createdAtUs
+      const atOnce = await Promise.all([create(), save(), create()])
+      // Where several processes write, what is asked for at once has any order.
+      if (harness.sweeps === false) atOnce.sort((a, b) => a - b)
+      places.push(...atOnce, await create())
       expect(new Set(places).size).toBe(places.length)
       expect(places).toEqual([...places].sort((a, b) => a - b))
     })

@@ -1,5 +1,5 @@
 import type { ApiKeyRecord, AuditEntry, KeyVersion, NewAuditEntry, StoredApiKey } from '../../ports.ts'
-import { eventIdOf } from './event-id.ts'
+import { eventIdOf, timeOf } from './event-id.ts'
 
 /**
  * An API key on its way to the writer. Records cross to the thread as text: what cannot be put into it then fails the one
@@ -43,5 +43,6 @@ export function auditRow({ workspaceId, action, actor, target, changes, ip, requ
 export function auditEntryOf(workspaceId: string | null, row: Record<string, unknown>): AuditEntry {
   const seq = Number(row['seq'])
   const text: AuditText = JSON.parse(String(row['entry']))
-  return { entryId: eventIdOf(seq, String(row['tail'])), createdAtUs: seq, workspaceId, action: String(row['action']), ...text }
+  const tail = String(row['tail'])
+  return { entryId: eventIdOf(seq, tail), createdAtUs: timeOf(seq, tail), workspaceId, action: String(row['action']), ...text }
 }

@@ -1,13 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { EventRecord } from '../../ports.ts'
 import type { Claim, ClaimedDelivery, ClaimQuery } from '../../webhook-ports.ts'
-import { type Places, placeAfter, placesOf } from './claim-pace.ts'
+import { type Places, placeAfter, placesOf } from '../claim-pace.ts'
 import { prepareAll } from './database.ts'
 import type { DeliveryEnds } from './delivery-ends.ts'
 import { farthestUs, ownEventOf } from './delivery-row.ts'
 import { CLAIM } from './delivery-sql.ts'
-import { eventIdOf } from './event-id.ts'
+import { eventIdOf, timeOf } from './event-id.ts'
 import { eventBytes, eventRecordOf } from './event-row.ts'
+import { eventFinder } from './places.ts'
 import type { BatchTimes } from './protocol.ts'
 
 /** A pace that nobody took a place of for so long is as good as a new one. */
@@ -17,6 +18,7 @@ const PACE_KEPT_US = 3_600_000_000
 export function claims(db: DatabaseSync, ends: DeliveryEnds) {
   const sql = prepareAll(db, CLAIM)
   sql.event.setReturnArrays(true)
+  const findEvent = eventFinder(db)
 
   function claimDeliveries(query: ClaimQuery, times: BatchTimes): Claim {
     const row = sql.webhook.get(query.webhookId)
@@ -74,7 +76,7 @@ export function claims(db: DatabaseSync, ends: DeliveryEnds) {
         deliveryId: eventIdOf(seq, String(row['tail'])),
         event,
         replayId: query.replayId ?? replayName(row['replay']),
-        createdAtUs: seq,
+        createdAtUs: timeOf(seq, String(row['tail'])),
         attemptCount: Number(row['attempt_count']),
         scheduleStart: Number(row['schedule_start']),
       })
@@ -90,7 +92,8 @@ export function claims(db: DatabaseSync, ends: DeliveryEnds) {
 
   function eventOf(row: Row, times: BatchTimes): EventRecord | undefined {
     if (row['own_event'] !== null) return ownEventOf(row['own_event'])
-    const event = sql.event.get(Number(row['event_seq']), String(row['event_tail']), Number(row['workspace']), times.eventsExpiredUs)
+    const [workspace, address] = [Number(row['workspace']), { seq: Number(row['event_seq']), tail: String(row['event_tail']) }]
+    const event = findEvent(workspace, address, ({ seq, tail }) => sql.event.get(seq, tail, workspace, times.eventsExpiredUs))
     return event && eventRecordOf(event)
   }
 

@@ -29,6 +29,11 @@ export class CommitClock {
     return this.#last
   }
 
+  /** Nothing gets this place or one before it any more. */
+  pass(place: number): void {
+    this.#last = Math.max(this.#last, place)
+  }
+
   /** Before the commit. */
   save(): void {
     if (this.#last !== this.#stored) this.#write.run(this.#last)

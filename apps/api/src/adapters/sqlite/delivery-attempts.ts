@@ -5,6 +5,7 @@ import type { DeliveryEnds } from './delivery-ends.ts'
 import type { InsertDeliveries } from './delivery-insert.ts'
 import type { OutcomeRow } from './delivery-row.ts'
 import { ATTEMPT_WRITES, CANCELLED, HELD, PENDING, REPLAY_CANCELLED, RUNNING } from './delivery-sql.ts'
+import { deliveryFinder } from './places.ts'
 
 /** Retries by hand have no end; of what came of them the newest are kept. */
 const MAX_ATTEMPTS_KEPT = 100
@@ -12,19 +13,21 @@ const MAX_ATTEMPTS_KEPT = 100
 /** How the writer records an attempt. */
 export function attemptRecorder(db: DatabaseSync, ends: DeliveryEnds, insertDeliveries: InsertDeliveries) {
   const sql = prepareAll(db, ATTEMPT_WRITES)
+  const findDelivery = deliveryFinder(db)
 
   function record(outcome: OutcomeRow, nowUs: number): RecordResult {
     const { address, attempt } = outcome
-    const row = address && sql.findHeld.get(address.seq, address.tail, outcome.heldUntilUs)
-    if (!row || address === null) return { outcome: 'lost' }
+    const row = address && findDelivery(address, ({ seq, tail }) => sql.findHeld.get(seq, tail, outcome.heldUntilUs))
+    if (!row) return { outcome: 'lost' }
+    const seq = Number(row['seq'])
     const lane = Number(row['lane'])
     const webhook = sql.webhook.get(Number(row['webhook']))
 
-    sql.insert.run(address.seq, attempt, outcome.record)
-    if (attempt > MAX_ATTEMPTS_KEPT) sql.forgetOldest.run(address.seq, attempt - MAX_ATTEMPTS_KEPT)
+    sql.insert.run(seq, attempt, outcome.record)
+    if (attempt > MAX_ATTEMPTS_KEPT) sql.forgetOldest.run(seq, attempt - MAX_ATTEMPTS_KEPT)
     const status = outcome.status === PENDING ? statusOfOpen(webhook, lane) : outcome.status
-    if (status === PENDING) sql.wait.run(outcome.dueAtUs ?? nowUs, attempt, address.seq)
-    else sql.end.run(status, attempt, status === HELD ? 0 : nowUs, address.seq)
+    if (status === PENDING) sql.wait.run(outcome.dueAtUs ?? nowUs, attempt, seq)
+    else sql.end.run(status, attempt, status === HELD ? 0 : nowUs, seq)
     const end = DELIVERY_STATUSES[status]
     if (end === 'delivered' || end === 'dead' || end === 'cancelled') ends.count(lane, end, 1, nowUs)
 

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { prepareAll } from './database.ts'
 import { DELIVERY_ENDS, HELD, PENDING } from './delivery-sql.ts'
+import { type EventAddress, idAddressOf, isMoved } from './event-id.ts'
 import { replayCompletion } from './replay-writer.ts'
 
 type End = 'delivered' | 'dead' | 'cancelled'
@@ -36,8 +37,8 @@ export function deliveryEnds(db: DatabaseSync) {
       for (const row of rows) sql.hold.run(Number(row['seq']))
     },
     /** For an event that is deleted, or has expired, in this commit. */
-    cancelOfEvent(eventSeq: number, nowUs: number): void {
-      const rows = sql.openOfEvent.all(eventSeq)
+    cancelOfEvent(event: EventAddress, nowUs: number): void {
+      const rows = sql.openOfEvent.all(event.seq, event.tail)
       if (rows.length > 0) cancelAll(rows, nowUs)
     },
     /** Removes at most `limit` deliveries created before that time, and their attempts; true when there may be more. */
@@ -48,6 +49,10 @@ export function deliveryEnds(db: DatabaseSync) {
         if (row['status'] === PENDING || row['status'] === HELD) count(Number(row['lane']), 'cancelled', 1, nowUs)
         sql.removeAttempts.run(seq)
         sql.remove.run(seq)
+        const tail = String(row['tail'])
+        if (!isMoved(tail)) continue
+        const address = idAddressOf(seq, tail)
+        sql.removePlace.run(address.seq, address.tail)
       }
       return rows.length === limit
     },

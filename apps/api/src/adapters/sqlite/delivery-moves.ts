@@ -4,27 +4,30 @@ import { prepareAll } from './database.ts'
 import type { DeliveryEnds } from './delivery-ends.ts'
 import { deliveriesExpiredUs, farthestUs } from './delivery-row.ts'
 import { DELIVERY_MOVES, HELD, PENDING } from './delivery-sql.ts'
+import { deliveryFinder } from './places.ts'
 import type { BatchTimes, DeliveryWriterCalls, InputOf } from './protocol.ts'
 import type { Workspaces } from './workspaces.ts'
 
 /** How the writer moves deliveries on a caller's word. */
 export function deliveryMoves(db: DatabaseSync, workspaces: Workspaces, ends: DeliveryEnds) {
   const sql = prepareAll(db, DELIVERY_MOVES)
+  const findDelivery = deliveryFinder(db)
 
   function retryDelivery(
     { workspaceId, address, dueAtUs }: InputOf<DeliveryWriterCalls, 'retryDelivery'>,
     times: BatchTimes,
   ): Awaited<ReturnType<DeliveryStore['retryDelivery']>> {
-    const { seq, tail } = address
     const workspace = workspaces.find(workspaceId)
-    const row = workspace !== undefined && sql.forRetry.get(seq, tail, workspace, times.eventsExpiredUs, deliveriesExpiredUs(times))
-    if (!row) return { outcome: 'not_found' }
+    if (workspace === undefined) return { outcome: 'not_found' }
+    const since = [times.eventsExpiredUs, deliveriesExpiredUs(times)]
+    const row = findDelivery(address, ({ seq, tail }) => sql.forRetry.get(seq, tail, workspace, ...since))
+    if (row === undefined) return { outcome: 'not_found' }
     if (row['has_event'] === 0) return { outcome: 'event_gone' }
     if (row['status'] === PENDING) return { outcome: 'pending' }
     if (row['is_active'] !== 1) return { outcome: 'inactive' }
     // It leaves its replay, which has not counted it yet.
     if (row['status'] === HELD) ends.count(Number(row['lane']), 'cancelled', 1, times.nowUs)
-    sql.retry.run(dueAtUs, seq)
+    sql.retry.run(dueAtUs, Number(row['seq']))
     return { outcome: 'retried', lane: { webhookId: String(row['webhook_id']), replayId: null } }
   }
 

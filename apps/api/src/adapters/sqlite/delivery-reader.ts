@@ -3,6 +3,7 @@ import { DELIVERY_STATUSES, type DeliveryRecord, type DeliveryStatus, type Lane 
 import { prepareAll } from './database.ts'
 import { deliveriesExpiredUs, deliveryBytes, deliveryOf, farthestUs, statusOf } from './delivery-row.ts'
 import { DELIVERY_READS } from './delivery-sql.ts'
+import { deliveryFinder } from './places.ts'
 import type { BatchTimes, CallOf, DeliveryReaderCalls, InputOf, OutputOf } from './protocol.ts'
 import type { Workspaces } from './workspaces.ts'
 
@@ -12,11 +13,16 @@ const MAX_EXAMINED = 10_000
 /** The reader's part in deliveries: how it answers a call. */
 export function deliveryReader(db: DatabaseSync, workspaces: Workspaces) {
   const sql = prepareAll(db, DELIVERY_READS)
+  const findDelivery = deliveryFinder(db)
 
   function getDelivery({ workspaceId, address }: Input<'getDelivery'>, times: BatchTimes): DeliveryRecord | null {
     const workspace = workspaces.find(workspaceId)
-    const row = workspace !== undefined && rowOf(address.seq, workspace, times)
-    return row && row['tail'] === address.tail ? deliveryOf(row, sql.attempts.all(address.seq), times) : null
+    if (workspace === undefined) return null
+    const row = findDelivery(address, ({ seq, tail }) => {
+      const there = rowOf(seq, workspace, times)
+      return there?.['tail'] === tail ? there : undefined
+    })
+    return row === undefined ? null : deliveryOf(row, sql.attempts.all(Number(row['seq'])), times)
   }
 
   function listDeliveries(query: Input<'listDeliveries'>, times: BatchTimes): Output<'listDeliveries'> {

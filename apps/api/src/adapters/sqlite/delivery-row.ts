@@ -1,6 +1,6 @@
 import type { EventRecord } from '../../ports.ts'
 import { type AttemptOutcome, type AttemptRecord, DELIVERY_STATUSES, type DeliveryRecord, type NewDelivery } from '../../webhook-ports.ts'
-import { addressOf, type EventAddress, eventIdOf } from './event-id.ts'
+import { addressOf, type EventAddress, eventIdOf, timeOf } from './event-id.ts'
 import type { BatchTimes } from './protocol.ts'
 
 export const DAY_US = 86_400_000_000
@@ -58,7 +58,7 @@ export function deliveryOf(row: Row, attempts: readonly Row[], times: BatchTimes
     status,
     attemptCount: Number(row['attempt_count']),
     nextAttemptAtUs: status === 'pending' && !isUnderWay ? dueUs : null,
-    createdAtUs: seq,
+    createdAtUs: timeOf(seq, String(row['tail'])),
     completedAtUs: status === 'pending' || status === 'held' ? null : completedUs(row, times),
     replayId: replayId === null ? null : String(replayId),
     attempts: attempts.map((attempt): AttemptRecord => JSON.parse(String(attempt['record']))),
@@ -84,7 +84,7 @@ type Row = Record<string, unknown>
 function completedUs(row: Row, { nowUs, eventsExpiredUs }: BatchTimes): number {
   if (row['has_event'] !== 0) return Number(row['completed_us'])
   // When the event expired; one that was deleted was gone before the delivery was made, or its end would be written.
-  const seq = Number(row['seq'])
+  const createdUs = timeOf(Number(row['seq']), String(row['tail']))
   const eventExpiryUs = Number(row['event_seq']) + nowUs - eventsExpiredUs
-  return eventExpiryUs <= nowUs ? Math.max(seq, eventExpiryUs) : seq
+  return eventExpiryUs <= nowUs ? Math.max(createdUs, eventExpiryUs) : createdUs
 }

@@ -11,6 +11,11 @@ export const REPLAY_CANCELLED = REPLAY_STATUSES.indexOf('cancelled')
 const OF_LANE = `FROM deliveries INDEXED BY deliveries_due WHERE status = ${PENDING} AND webhook = ? AND lane = ?`
 /** What a claim reads. */
 const DUE = `SELECT seq, tail, workspace, lane, attempt_count, schedule_start, event_seq, event_tail, replay, own_event ${OF_LANE}`
+/** Whether the event of delivery `d` is there, at its time or another place, and has not expired. @param since the parameter with when those that have not begin */
+const hasEvent = (since: string) =>
+  `(EXISTS (SELECT 1 FROM events e WHERE e.seq = d.event_seq AND e.tail = d.event_tail AND e.seq >= ${since}) OR EXISTS ` +
+  '(SELECT 1 FROM event_places p WHERE p.workspace = d.workspace AND p.created_us = d.event_seq AND p.tail = d.event_tail ' +
+  `AND p.seq >= ${since}))`
 /** Not in a worker's hands: its hold, `now` to `farthest`, has ended. */
 const NOT_HELD_NOW = 'NOT (held = 1 AND due_us BETWEEN ? AND ?)'
 
@@ -27,13 +32,16 @@ export const DELIVERY_INSERTS = {
 export const DELIVERY_ENDS = {
   cancel: `UPDATE deliveries SET status = ${CANCELLED}, held = 0, completed_us = max(seq, ?) WHERE seq = ?`,
   hold: `UPDATE deliveries SET status = ${HELD}, held = 0 WHERE seq = ?`,
-  openOfEvent: `SELECT seq, lane FROM deliveries INDEXED BY deliveries_event WHERE event_seq = ? AND status IN (${PENDING}, ${HELD})`,
+  openOfEvent:
+    'SELECT seq, lane FROM deliveries INDEXED BY deliveries_event WHERE event_seq = ? AND event_tail = ? ' +
+    `AND status IN (${PENDING}, ${HELD})`,
   countDelivered: 'UPDATE replays SET delivered = delivered + ? WHERE id = ?',
   countDead: 'UPDATE replays SET dead = dead + ? WHERE id = ?',
   countCancelled: 'UPDATE replays SET cancelled = cancelled + ? WHERE id = ?',
-  expired: 'SELECT seq, lane, status FROM deliveries WHERE seq < ? ORDER BY seq LIMIT ?',
+  expired: 'SELECT seq, tail, lane, status FROM deliveries WHERE seq < ? ORDER BY seq LIMIT ?',
   removeAttempts: 'DELETE FROM attempts WHERE delivery = ?',
   remove: 'DELETE FROM deliveries WHERE seq = ?',
+  removePlace: 'DELETE FROM delivery_places WHERE created_us = ? AND tail = ?',
 } as const
 
 /** The statements of a claim. */
@@ -55,7 +63,7 @@ export const CLAIM = {
 
 /** The statements that record an attempt. */
 export const ATTEMPT_WRITES = {
-  findHeld: `SELECT webhook, lane FROM deliveries WHERE seq = ? AND tail = ? AND status = ${PENDING} AND held = 1 AND due_us = ?`,
+  findHeld: `SELECT seq, webhook, lane FROM deliveries WHERE seq = ? AND tail = ? AND status = ${PENDING} AND held = 1 AND due_us = ?`,
   webhook: 'SELECT is_active, deleted_us, failing_since_us, alarmed_us FROM webhooks WHERE id = ?',
   setHealth: 'UPDATE webhooks SET failing_since_us = ?, alarmed_us = ? WHERE id = ?',
   replay: 'SELECT status FROM replays WHERE id = ?',
@@ -73,8 +81,7 @@ export const DELIVERY_MOVES = {
   pendingOfLane: `SELECT seq, lane ${OF_LANE} AND ${NOT_HELD_NOW} LIMIT ?`,
   heldOfLane: `SELECT seq, lane FROM deliveries INDEXED BY deliveries_held WHERE status = ${HELD} AND webhook = ? AND lane = ? LIMIT ?`,
   forRetry:
-    'SELECT d.lane, d.status, w.webhook_id, w.is_active, d.own_event IS NOT NULL OR EXISTS ' +
-    '(SELECT 1 FROM events e WHERE e.seq = d.event_seq AND e.tail = d.event_tail AND e.seq >= ?4) AS has_event ' +
+    `SELECT d.seq, d.lane, d.status, w.webhook_id, w.is_active, d.own_event IS NOT NULL OR ${hasEvent('?4')} AS has_event ` +
     'FROM deliveries d JOIN webhooks w ON w.id = d.webhook WHERE d.seq = ?1 AND d.tail = ?2 AND d.workspace = ?3 AND d.seq >= ?5',
   retry:
     `UPDATE deliveries SET status = ${PENDING}, lane = 0, due_us = ?, held = 0, schedule_start = attempt_count, completed_us = seq ` +
@@ -84,8 +91,7 @@ export const DELIVERY_MOVES = {
 /** What a delivery is read as: `deliveryOf` takes it. Parameters: its seq, its workspace, and since when events and deliveries are kept. */
 const DELIVERY =
   'SELECT d.seq, d.tail, w.webhook_id, d.status, d.due_us, d.held, d.attempt_count, d.completed_us, d.event_seq, d.event_tail, ' +
-  `r.replay_id, d.event_type, d.own_event, d.status NOT IN (${PENDING}, ${HELD}) OR d.own_event IS NOT NULL OR EXISTS ` +
-  '(SELECT 1 FROM events e WHERE e.seq = d.event_seq AND e.tail = d.event_tail AND e.seq >= ?3) AS has_event ' +
+  `r.replay_id, d.event_type, d.own_event, d.status NOT IN (${PENDING}, ${HELD}) OR d.own_event IS NOT NULL OR ${hasEvent('?3')} AS has_event ` +
   'FROM deliveries d JOIN webhooks w ON w.id = d.webhook LEFT JOIN replays r ON r.id = d.replay ' +
   'WHERE d.seq = ?1 AND d.workspace = ?2 AND d.seq >= ?4'
 

@@ -26,12 +26,39 @@ export function randomTail(): string {
   return `${hex.slice(0, 4)}-${hex.slice(4)}`
 }
 
+/**
+ * A row that came from another store may stand at another place than its time, which is then another row's, or was passed by fan-out before it
+ * came. Its tail is its whole id.
+ */
+export function isMoved(tail: string): boolean {
+  return tail.length === ID_CHARACTERS
+}
+
+const ID_CHARACTERS = 36
+
 /** @param seq microseconds since the epoch */
 export function eventIdOf(seq: number, tail: string): string {
+  if (isMoved(tail)) return tail
   const ms = Math.floor(seq / 1000)
   const time = ms.toString(16).padStart(12, '0')
   const fraction = Math.floor(((seq - ms * 1000) * 4096) / 1000)
   return `${time.slice(0, 8)}-${time.slice(8)}-7${fraction.toString(16).padStart(3, '0')}-${tail}`
+}
+
+/** The time of the row: its place, unless it was moved. */
+export function timeOf(seq: number, tail: string): number {
+  return isMoved(tail) ? idAddress(tail).seq : seq
+}
+
+/** The time and the random part of a row's id, whatever its place. */
+export function idAddressOf(seq: number, tail: string): EventAddress {
+  return isMoved(tail) ? idAddress(tail) : { seq, tail }
+}
+
+function idAddress(eventId: string): EventAddress {
+  const address = addressOf(eventId)
+  if (address === undefined) throw new Error(`A row has the id ${eventId}, which has no time.`)
+  return address
 }
 
 /** Where the event of that id would be; undefined for a UUID that this store never gives. */

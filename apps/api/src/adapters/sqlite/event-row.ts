@@ -1,5 +1,5 @@
 import { EVENT_STATUSES, type EventRecord, type NewEvent, PRIORITIES } from '../../ports.ts'
-import { eventIdOf } from './event-id.ts'
+import { eventIdOf, timeOf } from './event-id.ts'
 
 /** An event's JSON beside its payload and metadata: names, id, times, and 2 strings of at most 400 bytes. */
 const EVENT_OVERHEAD_BYTES = 1100
@@ -25,7 +25,7 @@ export function eventRecordOf(row: unknown): EventRecord {
   const [seq, tail, status, acknowledgedUs, source, eventType, metadata, payload] = row
   return {
     eventId: eventIdOf(seq, tail),
-    createdAtUs: seq,
+    createdAtUs: timeOf(seq, tail),
     source,
     eventType,
     payload,

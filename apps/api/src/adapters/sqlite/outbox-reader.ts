@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Outbox, OutboxEvent } from '../../webhook-ports.ts'
 import { prepareAll } from './database.ts'
+import { isMoved } from './event-id.ts'
 import { eventBytes, eventRecordOf } from './event-row.ts'
 import { OUTBOX_READS } from './outbox-sql.ts'
 import type { BatchTimes, InputOf, OutboxReaderCalls } from './protocol.ts'
@@ -38,9 +39,9 @@ export function outboxReader(db: DatabaseSync, workspaces: Workspaces): (query: 
     // One row too many: it shows that there is more.
     for (const row of sql.walk.all(Math.max(after + 1, times.eventsExpiredUs), Number.MAX_SAFE_INTEGER, limit + 1)) {
       if (looked++ === limit) return { events, mark, more: true }
-      const [seq, workspace, eventType] = arrayOf(row)
+      const [seq, workspace, eventType, tail] = arrayOf(row)
       const interest = interested.get(Number(workspace))
-      if (interest !== undefined && beginsWithOne(eventType, interest.beginnings)) {
+      if (interest !== undefined && beginsWithOne(eventType, interest.beginnings) && !isMoved(String(tail))) {
         const event = { ...eventRecordOf(sql.event.get(Number(seq))), workspaceId: interest.workspaceId }
         bytes += eventBytes(event)
         if (events.length > 0 && bytes > maxBytes) return { events, mark, more: true }

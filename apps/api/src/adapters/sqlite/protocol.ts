@@ -17,6 +17,7 @@ import type { ApiKeyRow, AuditRow } from './access-row.ts'
 import type { OutcomeRow } from './delivery-row.ts'
 import type { EventAddress } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
+import type { MoveReaderCalls, MoveWriterCalls } from './move-protocol.ts'
 import type { ReplayRow } from './replay-row.ts'
 import type { WebhookRow } from './webhook-row.ts'
 
@@ -34,7 +35,7 @@ export interface BatchTimes {
   keysExpiredUs: number
 }
 
-type Call<Input, Output> = { input: Input; output: Output }
+export type Call<Input, Output> = { input: Input; output: Output }
 
 /** An event's place as its address, or null for a UUID that no event of this store can have. */
 type Addresses = { workspaceId: string; addresses: (EventAddress | null)[] }
@@ -104,7 +105,13 @@ export interface DeliveryWriterCalls {
   moveDeliveries: PortCall<'moveDeliveries'>
 }
 
-export interface WriterCalls extends AccessWriterCalls, WebhookWriterCalls, ReplayWriterCalls, DeliveryWriterCalls, QueueWriterCalls {
+export interface WriterCalls
+  extends AccessWriterCalls,
+    WebhookWriterCalls,
+    ReplayWriterCalls,
+    DeliveryWriterCalls,
+    QueueWriterCalls,
+    MoveWriterCalls {
   create: Call<{ workspaceId: string; rows: readonly EventRow[] }, Written[]>
   ack: Call<Addresses, AckResult[]>
   delete: Call<Addresses, null>
@@ -152,7 +159,13 @@ export interface DeliveryReaderCalls {
   >
 }
 
-export interface ReaderCalls extends AccessReaderCalls, WebhookReaderCalls, ReplayReaderCalls, OutboxReaderCalls, DeliveryReaderCalls {
+export interface ReaderCalls
+  extends AccessReaderCalls,
+    WebhookReaderCalls,
+    ReplayReaderCalls,
+    OutboxReaderCalls,
+    DeliveryReaderCalls,
+    MoveReaderCalls {
   get: Call<{ workspaceId: string; address: EventAddress }, EventRecord | null>
   listDeadJobs: Call<{ limit: number }, string[]>
   list: Call<Omit<EventQuery, 'after'> & { after: number | null }, { events: EventRecord[]; next: number | null }>

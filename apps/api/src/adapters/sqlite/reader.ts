@@ -8,7 +8,9 @@ import { deliveryReader } from './delivery-reader.ts'
 import type { EventAddress } from './event-id.ts'
 import { eventBytes, eventRecordOf } from './event-row.ts'
 import { type Condition, listConditions, ROW_COLUMNS, rowSql, walkSql } from './list-sql.ts'
+import { moveReader } from './move-reader.ts'
 import { outboxReader } from './outbox-reader.ts'
+import { eventFinder, lastPlaces } from './places.ts'
 import type { Batch, BatchTimes, CallOf, OutputOf, ReaderCalls, Reply } from './protocol.ts'
 import { QUEUE_READS } from './queue-sql.ts'
 import { replayReader } from './replay-reader.ts'
@@ -32,6 +34,9 @@ export class Reader implements ThreadWork<ReaderCalls> {
   readonly #replays
   readonly #outbox
   readonly #deliveries
+  readonly #moves
+  readonly #findEvent
+  readonly #lastPlace
   readonly #get
   readonly #deadJobs
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>()
@@ -44,6 +49,9 @@ export class Reader implements ThreadWork<ReaderCalls> {
     this.#replays = replayReader(db)
     this.#outbox = outboxReader(db, this.#workspaces)
     this.#deliveries = deliveryReader(db, this.#workspaces)
+    this.#moves = moveReader(db, this.#workspaces)
+    this.#findEvent = eventFinder(db)
+    this.#lastPlace = lastPlaces(db)
     this.#get = db.prepare(`SELECT ${ROW_COLUMNS} FROM events e WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?`)
     this.#get.setReturnArrays(true)
     this.#deadJobs = db.prepare(QUEUE_READS.deadJobs)
@@ -85,6 +93,11 @@ export class Reader implements ThreadWork<ReaderCalls> {
       case 'deliveryStatuses':
       case 'listDueLanes':
         return this.#deliveries(call, times)
+      case 'listIdempotencyKeys':
+      case 'listWholeDeliveries':
+      case 'placeBehind':
+      case 'idAt':
+        return this.#moves(call, times)
       default:
         return this.#access(call)
     }
@@ -93,7 +106,7 @@ export class Reader implements ThreadWork<ReaderCalls> {
   #getEvent(workspaceId: string, address: EventAddress, times: BatchTimes): EventRecord | null {
     const workspace = this.#workspaces.find(workspaceId)
     if (workspace === undefined) return null
-    const row = this.#get.get(address.seq, address.tail, workspace, times.eventsExpiredUs)
+    const row = this.#findEvent(workspace, address, ({ seq, tail }) => this.#get.get(seq, tail, workspace, times.eventsExpiredUs))
     return row === undefined ? null : eventRecordOf(row)
   }
 
@@ -105,8 +118,9 @@ export class Reader implements ThreadWork<ReaderCalls> {
     const workspace = this.#workspaces.find(input.workspaceId)
     if (workspace === undefined) return { events: [], next: null }
     const { filter, order, limit } = input
-    const lowest = Math.max(times.eventsExpiredUs, filter.createdAfterUs ?? 0)
-    const highest = filter.createdBeforeUs ?? Number.MAX_SAFE_INTEGER
+    const { createdAfterUs = 0, createdBeforeUs } = filter
+    const lowest = Math.max(times.eventsExpiredUs, createdAfterUs === 0 ? 0 : this.#lastPlace(workspace, createdAfterUs - 1) + 1)
+    const highest = createdBeforeUs === undefined ? Number.MAX_SAFE_INTEGER : this.#lastPlace(workspace, createdBeforeUs)
     let from = order === 'asc' ? Math.max(lowest, (input.after ?? 0) + 1) : Math.min(highest, (input.after ?? Number.MAX_SAFE_INTEGER) - 1)
     const to = order === 'asc' ? highest : lowest
     const range = () => (order === 'asc' ? { low: from, high: to } : { low: to, high: from })

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { prepareAll } from './database.ts'
-import { pageOf } from './page.ts'
+import { pageOf, placeOf, placeText } from './page.ts'
 import type { CallOf, InputOf, OutputOf, ReplayReaderCalls } from './protocol.ts'
 import { replayOf } from './replay-row.ts'
 import { REPLAY_READS } from './replay-sql.ts'
@@ -15,9 +15,8 @@ export function replayReader(db: DatabaseSync): (call: CallOf<ReplayReaderCalls>
   }
 
   function listReplays({ webhookId, limit, after }: Input<'listReplays'>): Output<'listReplays'> {
-    const before = after === undefined ? Number.MAX_SAFE_INTEGER : Number(after)
-    const { rows, last } = pageOf(sql.replays.all(webhookId, before, limit + 1), limit)
-    return { replays: rows.map(replayOf), next: last && String(last['created_us']) }
+    const { rows, last } = pageOf(sql.replays.all(webhookId, ...placeOf(after), limit + 1), limit)
+    return { replays: rows.map(replayOf), next: last && placeText(last) }
   }
 
   function listRunningReplays({ limit, after = '0' }: Input<'listRunningReplays'>): Output<'listRunningReplays'> {

@@ -6,7 +6,7 @@ const HELD_DELIVERY = DELIVERY_STATUSES.indexOf('held')
 
 /** What a replay is read as: `replayOf` takes it. */
 const REPLAY =
-  'SELECT r.created_us, r.status, r.matched, r.enqueued, r.delivered, r.dead, r.cancelled, r.is_walked, r.completed_us, r.position, ' +
+  'SELECT r.id, r.created_us, r.status, r.matched, r.enqueued, r.delivered, r.dead, r.cancelled, r.is_walked, r.completed_us, r.position, ' +
   'r.record FROM replays r'
 
 /** The writer's statements on replays. */
@@ -36,6 +36,6 @@ export const COMPLETE_REPLAY =
 /** The reader's statements on the same. */
 export const REPLAY_READS = {
   replay: `${REPLAY} WHERE r.replay_id = ?`,
-  replays: `${REPLAY} JOIN webhooks w ON w.id = r.webhook WHERE w.webhook_id = ? AND r.created_us < ? ORDER BY r.created_us DESC LIMIT ?`,
+  replays: `${REPLAY} JOIN webhooks w ON w.id = r.webhook WHERE w.webhook_id = ? AND (r.created_us, r.id) < (?, ?) ORDER BY r.created_us DESC, r.id DESC LIMIT ?`,
   running: `SELECT id, replay_id FROM replays INDEXED BY replays_walking WHERE status = ${RUNNING} AND is_walked = 0 AND id > ? ORDER BY id LIMIT ?`,
 } as const

@@ -9,10 +9,12 @@ import { createdIds, idsOf, newApiKey, newAuditEntry, newEvent, newWebhook, quer
 import { migrate } from './schema.ts'
 import { openSqliteStore } from './store.ts'
 
-const SCHEMAS = [1, 2] as const
+const SCHEMAS = [1, 2, 3] as const
 const ACKNOWLEDGED = '019aa56d-6000-7000-98ac-5a6889b9f2de'
 const PENDING = '019aa56d-6000-7004-82be-8b7f28c051d3'
 const OTHER = '019aa56d-6000-7008-8b26-7fb5bf03bc74'
+const WEBHOOK = '019aa56d-5c18-7000-9f3e-7d1c0a5b2e44'
+const REPLAY = '019aa56d-6768-7000-a1b2-c3d4e5f60718'
 const CURSOR_KEY = '030a11181f262d343b424950575e656c737a81888f969da4abb2b9c0c7ced5dc'
 
 /** A file as the program of that schema has left it. */
@@ -91,6 +93,27 @@ it('keeps all that a database of schema 2 holds, and takes webhooks', async () =
   expect(await store.listWebhooks({ limit: 10 })).toEqual({ webhooks: [webhook], next: null })
 })
 
+it('keeps the webhooks, deliveries and replays that a database of schema 3 holds, and goes on with them', async () => {
+  const { directory } = fileOf(3)
+  const clock = new FakeClock()
+  clock.advance({ seconds: 70 })
+  const store = await openSqliteStore({ directory, eventTtlDays: 7, clock })
+  onTestFinished(() => store.close())
+  const { webhooks } = await store.listWebhooks({ limit: 10 })
+  expect(webhooks).toMatchObject([{ webhookId: WEBHOOK, revision: 2, secrets: [{ sealed: 'AQAAAAEsealed' }] }])
+  const ofWebhook = { workspaceId: 'default', webhookId: WEBHOOK, limit: 10, maxBytes: 1e6 }
+  const { deliveries } = await store.listDeliveries(ofWebhook)
+  expect(deliveries).toMatchObject([
+    { eventId: PENDING, status: 'pending', replayId: REPLAY, attempts: [] },
+    { eventId: ACKNOWLEDGED, status: 'delivered', attemptCount: 2, attempts: [{ statusCode: 500 }, { statusCode: 200 }] },
+  ])
+  expect((await store.listReplays({ webhookId: WEBHOOK, limit: 10 })).replays).toMatchObject([{ replayId: REPLAY, status: 'running' }])
+  const heldUntilUs = 1_763_712_100_000_000
+  const lane = { webhookId: WEBHOOK, replayId: REPLAY }
+  const claim = await store.claimDeliveries({ ...lane, limit: 10, maxBytes: 1e6, heldUntilUs, paces: [] })
+  expect(claim.deliveries).toMatchObject([{ deliveryId: deliveries[0]?.deliveryId, event: { eventId: PENDING } }])
+})
+
 for (const schema of SCHEMAS) {
   it(`fans out only what is stored from now on, and not what a database of schema ${schema} holds`, async () => {
     const { directory } = fileOf(schema)
@@ -122,7 +145,7 @@ for (const schema of SCHEMAS) {
     const db = new DatabaseSync(path)
     onTestFinished(() => db.close())
     // The last table that the next migration makes is in its way.
-    const last = schema === 1 ? 'signatures' : 'jobs'
+    const last = { 1: 'signatures', 2: 'jobs', 3: 'delivery_places' }[schema]
     db.exec(`CREATE TABLE ${last} (x INTEGER)`)
     const before = shapeOf(db)
     expect(() => migrate(db)).toThrow(last)
@@ -131,6 +154,6 @@ for (const schema of SCHEMAS) {
     db.exec(`DROP TABLE ${last}`)
     migrate(db)
     expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 3 })
-    expect(db.prepare('SELECT count(*) AS n FROM api_keys').get()).toEqual({ n: schema - 1 })
+    expect(db.prepare('SELECT count(*) AS n FROM api_keys').get()).toEqual({ n: schema === 1 ? 0 : 1 })
   })
 }

@@ -4,7 +4,8 @@ import type { DatabaseSync } from 'node:sqlite'
  * The migrations, oldest first; `user_version` counts those applied. A released one is never edited.
  *
  * `seq` is `created_at` in microseconds, unique and rising in commit order across the whole file: the row's key, the
- * cursor's position and, through the id's codec, the way from an event id to its row.
+ * cursor's position and, through the id's codec, the way from an event id to its row. Of rows that came from another store it may be a place
+ * near that time: see `places.ts`.
  */
 const MIGRATIONS = [
   `
@@ -166,6 +167,22 @@ const MIGRATIONS = [
   ) STRICT;
   CREATE INDEX jobs_visible ON jobs (visible_us) WHERE dead_us IS NULL;
   CREATE INDEX jobs_dead ON jobs (dead_us) WHERE dead_us IS NOT NULL;
+  `,
+  `
+  -- The places of rows that came from another store and do not stand at their time: their tail is their whole id; here it is split as an address.
+  CREATE TABLE event_places (
+    workspace INTEGER NOT NULL,
+    created_us INTEGER NOT NULL,
+    tail TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (workspace, created_us, tail)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE delivery_places (
+    created_us INTEGER NOT NULL,
+    tail TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (created_us, tail)
+  ) STRICT, WITHOUT ROWID;
   `,
 ]
 

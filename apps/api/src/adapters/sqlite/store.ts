@@ -6,8 +6,9 @@ import { accessStore } from './access-store.ts'
 import { CALL_BYTES, Channel, endThread, startThread } from './channel.ts'
 import { DAY_US } from './delivery-row.ts'
 import { deliveryStore, outboxStore } from './delivery-store.ts'
-import { addressOf, eventIdOf } from './event-id.ts'
+import { addressOf, eventIdOf, timeOf } from './event-id.ts'
 import { eventRow } from './event-row.ts'
+import { moveStore } from './move-store.ts'
 import { OutboxWatch } from './outbox-watch.ts'
 import type { BatchTimes, ReaderCalls, WriterCalls } from './protocol.ts'
 import { sqliteQueue } from './queue.ts'
@@ -67,6 +68,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<SqliteSto
     ...replayStore(writer, reader),
     ...outboxStore(writer, reader),
     ...deliveryStore(writer, reader),
+    ...moveStore(writer, reader),
     watchOutbox: watch.watchOutbox,
     sweep: (limit) => writer.call('sweep', { limit }, CALL_BYTES),
     queue,
@@ -92,7 +94,7 @@ function eventStore(writer: Channel<WriterCalls>, reader: Channel<ReaderCalls>, 
       const written = await writer.call('create', { workspaceId, rows: events.map(eventRow) }, bytes)
       if (written.some(([outcome]) => outcome === 'created')) watch.notify()
       return written.map(([outcome, seq, tail]) =>
-        outcome === 'key_reused' ? { outcome } : { outcome, eventId: eventIdOf(seq, tail), createdAtUs: seq },
+        outcome === 'key_reused' ? { outcome } : { outcome, eventId: eventIdOf(seq, tail), createdAtUs: timeOf(seq, tail) },
       )
     },
     getEvent: async (workspaceId, eventId) => {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { prepareAll } from './database.ts'
-import { pageOf } from './page.ts'
+import { pageOf, placeOf, placeText } from './page.ts'
 import type { CallOf, InputOf, OutputOf, WebhookReaderCalls } from './protocol.ts'
 import { storedWebhookOf } from './webhook-row.ts'
 import { WEBHOOK_READS } from './webhook-sql.ts'
@@ -16,14 +16,14 @@ export function webhookReader(db: DatabaseSync, workspaces: Workspaces): (call: 
   }
 
   function listWebhooks({ workspaceId, isActive, limit, after }: Input<'listWebhooks'>): Output<'listWebhooks'> {
-    const range = [after === undefined ? Number.MAX_SAFE_INTEGER : Number(after), isActive === true ? 1 : 0, isActive === false ? 0 : 1]
+    const range = [...placeOf(after), isActive === true ? 1 : 0, isActive === false ? 0 : 1]
     const found = () => {
       if (workspaceId === undefined) return sql.webhooks.all(...range, limit + 1)
       const workspace = workspaces.find(workspaceId)
       return workspace === undefined ? [] : sql.webhooksOfWorkspace.all(workspace, ...range, limit + 1)
     }
     const { rows, last } = pageOf(found(), limit)
-    return { webhooks: rows.map(storedWebhookOf), next: last && String(last['created_us']) }
+    return { webhooks: rows.map(storedWebhookOf), next: last && placeText(last) }
   }
 
   return (call) => {

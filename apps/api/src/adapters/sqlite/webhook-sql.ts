@@ -1,7 +1,7 @@
 /** What a webhook is read as: `storedWebhookOf` takes it. */
-const WEBHOOK = 'SELECT created_us, revision, failing_since_us, alarmed_us, record FROM webhooks'
+const WEBHOOK = 'SELECT id, created_us, revision, failing_since_us, alarmed_us, record FROM webhooks'
 /** The newest first, from behind a place on; without the deleted ones, which are in no index that it may use. */
-const PAGE = 'created_us < ? AND deleted_us IS NULL AND is_active BETWEEN ? AND ? ORDER BY created_us DESC LIMIT ?'
+const PAGE = '(created_us, id) < (?, ?) AND deleted_us IS NULL AND is_active BETWEEN ? AND ? ORDER BY created_us DESC, id DESC LIMIT ?'
 
 /** The writer's statements on webhooks. */
 export const WEBHOOK_WRITES = {

@@ -1,5 +1,5 @@
 /** The writer thread: every change of the file, one transaction a batch. */
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { AckResult } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
 import { metadataTerms } from '../metadata-terms.ts'
@@ -7,8 +7,10 @@ import { accessWriter } from './access-writer.ts'
 import { CommitClock } from './commit-clock.ts'
 import { isStorageFault, openDatabase } from './database.ts'
 import { deliveryWriter } from './delivery-writer.ts'
-import { randomTail } from './event-id.ts'
+import { type EventAddress, idAddressOf, isMoved, randomTail } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
+import { moveWriter } from './move-writer.ts'
+import { eventFinder } from './places.ts'
 import type { Batch, BatchTimes, CallOf, InputOf, Reply, WriterCalls, Written } from './protocol.ts'
 import { queueWriter } from './queue-writer.ts'
 import { replayWriter } from './replay-writer.ts'
@@ -30,6 +32,8 @@ export class Writer implements ThreadWork<WriterCalls> {
   readonly #queue
   readonly #clock
   readonly #deliveries
+  readonly #moves
+  readonly #findEvent
   readonly #sql
   #times: BatchTimes = { nowUs: 0, eventsExpiredUs: 0, keysExpiredUs: 0 }
 
@@ -50,6 +54,8 @@ export class Writer implements ThreadWork<WriterCalls> {
       endReplaysOfWebhook: this.#replays.endReplaysOfWebhook,
     })
     this.#queue = queueWriter(db)
+    this.#moves = moveWriter(db, this.#workspaces, this.#clock)
+    this.#findEvent = eventFinder(db)
     const where = 'WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?'
     this.#sql = {
       begin: db.prepare('BEGIN IMMEDIATE'),
@@ -64,11 +70,12 @@ export class Writer implements ThreadWork<WriterCalls> {
       findKey: db.prepare('SELECT seq, tail, fingerprint FROM idempotency WHERE workspace = ? AND key = ?'),
       insertKey: db.prepare('INSERT INTO idempotency (seq, tail, workspace, key, fingerprint) VALUES (?, ?, ?, ?, ?)'),
       deleteKey: db.prepare('DELETE FROM idempotency WHERE seq = ?'),
-      findForAck: db.prepare(`SELECT status, acknowledged_us, metadata FROM events ${where}`),
+      findForAck: db.prepare(`SELECT seq, tail, status, acknowledged_us, metadata FROM events ${where}`),
       ack: db.prepare(`UPDATE events SET status = ${ACKNOWLEDGED}, acknowledged_us = ? WHERE seq = ?`),
-      findForDelete: db.prepare(`SELECT seq, workspace, status, metadata FROM events ${where}`),
+      findForDelete: db.prepare(`SELECT seq, tail, workspace, status, metadata FROM events ${where}`),
       deleteEvent: db.prepare('DELETE FROM events WHERE seq = ?'),
-      expired: db.prepare('SELECT seq, workspace, status, metadata FROM events WHERE seq < ? ORDER BY seq LIMIT ?'),
+      deletePlace: db.prepare('DELETE FROM event_places WHERE workspace = ? AND created_us = ? AND tail = ?'),
+      expired: db.prepare('SELECT seq, tail, workspace, status, metadata FROM events WHERE seq < ? ORDER BY seq LIMIT ?'),
       expiredKeys: db.prepare('DELETE FROM idempotency WHERE seq IN (SELECT seq FROM idempotency WHERE seq < ? ORDER BY seq LIMIT ?)'),
     }
   }
@@ -153,6 +160,15 @@ export class Writer implements ThreadWork<WriterCalls> {
       case 'retryDelivery':
       case 'moveDeliveries':
         return this.#deliveries.handle(call, this.#times)
+      case 'importWorkspace':
+      case 'importEvents':
+      case 'importIdempotencyKeys':
+      case 'importApiKeys':
+      case 'importWebhooks':
+      case 'importReplays':
+      case 'importDeliveries':
+      case 'importAuditEntries':
+        return this.#moves(call, this.#times)
       default:
         return this.#access.handle(call, this.#times.nowUs)
     }
@@ -189,17 +205,17 @@ export class Writer implements ThreadWork<WriterCalls> {
   #ack({ workspaceId, addresses }: InputOf<WriterCalls, 'ack'>): AckResult[] {
     const workspace = this.#workspaces.find(workspaceId)
     return addresses.map((address) => {
-      const found =
-        workspace !== undefined && address && this.#sql.findForAck.get(address.seq, address.tail, workspace, this.#times.eventsExpiredUs)
+      const found = workspace !== undefined && address && this.#find(this.#sql.findForAck, workspace, address)
       if (!found || !address || workspace === undefined) return { outcome: 'not_found' }
+      const seq = Number(found['seq'])
       if (found['status'] === ACKNOWLEDGED) {
         return { outcome: 'already_acknowledged', acknowledgedAtUs: Number(found['acknowledged_us']) }
       }
       const acknowledgedAtUs = Math.max(this.#times.nowUs, address.seq)
-      this.#sql.ack.run(acknowledgedAtUs, address.seq)
+      this.#sql.ack.run(acknowledgedAtUs, seq)
       for (const [key, value] of metadataTerms(String(found['metadata']))) {
-        this.#sql.deleteTerm.run(workspace, key, value, PENDING, address.seq)
-        this.#sql.insertTerm.run(workspace, key, value, ACKNOWLEDGED, address.seq)
+        this.#sql.deleteTerm.run(workspace, key, value, PENDING, seq)
+        this.#sql.insertTerm.run(workspace, key, value, ACKNOWLEDGED, seq)
       }
       return { outcome: 'acknowledged', acknowledgedAtUs }
     })
@@ -209,10 +225,15 @@ export class Writer implements ThreadWork<WriterCalls> {
     const workspace = this.#workspaces.find(workspaceId)
     if (workspace === undefined) return null
     for (const address of addresses) {
-      const row = address && this.#sql.findForDelete.get(address.seq, address.tail, workspace, this.#times.eventsExpiredUs)
+      const row = address && this.#find(this.#sql.findForDelete, workspace, address)
       if (row) this.#remove(row)
     }
     return null
+  }
+
+  /** The row of the event with that address in its id, unless it has expired. */
+  #find(statement: StatementSync, workspace: number, address: EventAddress): Record<string, unknown> | undefined {
+    return this.#findEvent(workspace, address, ({ seq, tail }) => statement.get(seq, tail, workspace, this.#times.eventsExpiredUs))
   }
 
   #sweep({ limit }: InputOf<WriterCalls, 'sweep'>): boolean {
@@ -227,12 +248,14 @@ export class Writer implements ThreadWork<WriterCalls> {
   }
 
   #remove(row: Record<string, unknown>): void {
-    const seq = Number(row['seq'])
+    const [seq, tail, workspace] = [Number(row['seq']), String(row['tail']), Number(row['workspace'])]
     for (const [key, value] of metadataTerms(String(row['metadata']))) {
-      this.#sql.deleteTerm.run(Number(row['workspace']), key, value, Number(row['status']), seq)
+      this.#sql.deleteTerm.run(workspace, key, value, Number(row['status']), seq)
     }
     this.#sql.deleteEvent.run(seq)
-    this.#deliveries.cancelOfEvent(seq, this.#times.nowUs)
+    const address = idAddressOf(seq, tail)
+    if (isMoved(tail)) this.#sql.deletePlace.run(workspace, address.seq, address.tail)
+    this.#deliveries.cancelOfEvent(address, this.#times.nowUs)
   }
 }
 

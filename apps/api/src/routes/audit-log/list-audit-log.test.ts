@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { updateApiKey } from '../../domain/api-keys.ts'
 import { SCOPES } from '../../ports.ts'
@@ -171,8 +169,7 @@ it('shows each secret once, in the answer that made it, and stores none', async 
   expect(hidden).toHaveLength(4)
   const shown = others.join('\n')
   for (const secret of [...secrets, ...hidden]) expect(shown).not.toContain(secret)
-  const directory = app.deps.config.dataDirectory
-  const stored = readdirSync(directory).map((file) => readFileSync(join(directory, file)))
+  const stored = await app.storedBytes()
   expect(stored.some((bytes) => bytes.includes(key_id))).toBe(true)
   for (const secret of secrets) expect(stored.filter((bytes) => bytes.includes(secret))).toEqual([])
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { expectRefused, INPUT, readAllPages } from '../../testing/events.ts'
-import { sharedApp } from '../../testing/test-app.ts'
+import { sharedApp, testApp } from '../../testing/test-app.ts'
 
 const app = await sharedApp()
 
@@ -99,6 +99,47 @@ describe('creating events in bulk', () => {
     const payload = { t: 'x'.repeat(409_600 - 8) }
     const { status, body } = await post(Array.from({ length: 12 }, () => ({ ...INPUT, payload })))
     expect([status, body.successful.length]).toEqual([201, 12])
+  })
+})
+
+describe('a storage that can take some events of a call', () => {
+  /** It takes all but those of that source. */
+  const partly = () =>
+    testApp({}, (store) => ({
+      ...store,
+      async createEvents(workspaceId, events) {
+        const taken = await store.createEvents(
+          workspaceId,
+          events.filter(({ source }) => source !== 'unlucky'),
+        )
+        return events.map(({ source }) =>
+          source === 'unlucky' ? { outcome: 'unavailable' } : (taken.shift() ?? { outcome: 'unavailable' }),
+        )
+      },
+    }))
+
+  it('lets the others fail alone, each to be sent again', async () => {
+    const app = await partly()
+    const key = app.key()
+    const items = [INPUT, { ...INPUT, source: 'unlucky' }, { ...INPUT, extra: 1 }, INPUT]
+    const { status, body } = await app.request('/v1/events/bulk', { method: 'POST', key, body: { items } })
+    expect([status, body.successful.map(({ index }: { index: number }) => index)]).toEqual([201, [0, 3]])
+    expect(body.failed).toEqual([
+      {
+        index: 1,
+        error: { code: 'SERVICE_UNAVAILABLE', message: expect.stringMatching(/.+/), details: { suggestion: expect.stringMatching(/.+/) } },
+      },
+      { index: 2, error: expect.objectContaining({ code: 'VALIDATION_ERROR' }) },
+    ])
+    const ids = body.successful.map(({ event_id }: { event_id: string }) => event_id)
+    expect((await readAllPages(app, key, '/v1/events?order=asc')).flat()).toEqual(ids)
+  })
+
+  it('is 503 to a single create, with Retry-After', async () => {
+    const app = await partly()
+    const answer = await app.request('/v1/events', { method: 'POST', body: { ...INPUT, source: 'unlucky' } })
+    expect([answer.status, answer.body.error.code]).toEqual([503, 'SERVICE_UNAVAILABLE'])
+    expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
   })
 })
 

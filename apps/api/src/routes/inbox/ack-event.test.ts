@@ -121,6 +121,21 @@ describe('acknowledging events in bulk', () => {
     expect(body.failed[2].error.details).toMatchObject({ event_id: UNKNOWN_ID })
   })
 
+  it('fails one alone that the storage could not take; a single one is 503 with Retry-After', async () => {
+    const app = await testApp({}, (store) => ({
+      ...store,
+      ackEvents: async (workspaceId, [, ...others]) => [{ outcome: 'unavailable' }, ...(await store.ackEvents(workspaceId, others))],
+    }))
+    const key = app.key()
+    const ids = (await createEvents(app, key, 2)).map(({ event_id }) => event_id)
+    const { status, body } = await app.request('/v1/events/bulk/ack', { method: 'POST', key, body: { event_ids: ids } })
+    expect([status, body.successful.map(({ index }: { index: number }) => index)]).toEqual([200, [1]])
+    expect(body.failed).toEqual([{ index: 0, error: expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }) }])
+    const single = await app.request(`/v1/events/${ids[0]}/ack`, { method: 'POST', key })
+    expect([single.status, single.body.error.code]).toEqual([503, 'SERVICE_UNAVAILABLE'])
+    expect(single.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+  })
+
   it('is 200 when all fail', async () => {
     const { status, body } = await ackMany([null, UNKNOWN_ID])
     expect([status, body.successful, body.failed.length]).toEqual([200, [], 2])
