@@ -36,12 +36,12 @@ export interface paths {
         put?: never;
         /**
          * Create up to 25 events
-         * @description Stores the items in one commit; ids and times rise with the index. An item that is not valid fails alone, in `failed`, with 201 even if all of them do. Idempotency keys go into the items. The request counts once against the rate limit.
+         * @description Stores the items, in one commit with the embedded store; ids and times rise with the index. An item that is not valid fails alone, in `failed`, with 201 even if all of them do. Idempotency keys go into the items. The request counts once against the rate limit.
          */
         post: operations["createEventsBulk"];
         /**
          * Delete up to 25 events
-         * @description Removes the events in one commit. One that is not there counts as deleted; a malformed id fails alone. Counts once against the rate limit.
+         * @description Removes the events. One that is not there counts as deleted; a malformed id fails alone. Counts once against the rate limit.
          */
         delete: operations["deleteEventsBulk"];
         options?: never;
@@ -144,7 +144,7 @@ export interface paths {
         put?: never;
         /**
          * Acknowledge up to 25 events
-         * @description Acknowledges the events in one commit. One that is malformed, not there or acknowledged already fails alone. Counts once against the rate limit.
+         * @description Acknowledges the events. One that is malformed, not there or acknowledged already fails alone. Counts once against the rate limit.
          */
         post: operations["ackEventsBulk"];
         delete?: never;

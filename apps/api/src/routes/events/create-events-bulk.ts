@@ -20,7 +20,7 @@ export const createEventsBulk = endpoint(
     tag: 'Events',
     summary: 'Create up to 25 events',
     description:
-      'Stores the items in one commit; ids and times rise with the index. An item that is not valid fails alone, in `failed`, with 201 even ' +
+      'Stores the items, in one commit with the embedded store; ids and times rise with the index. An item that is not valid fails alone, in `failed`, with 201 even ' +
       'if all of them do. Idempotency keys go into the items. The request counts once against the rate limit.',
     access: ['events:write'],
     maxBodyBytes: MAX_BULK_BODY_BYTES,

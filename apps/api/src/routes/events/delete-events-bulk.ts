@@ -13,7 +13,7 @@ export const deleteEventsBulk = endpoint(
     tag: 'Events',
     summary: 'Delete up to 25 events',
     description:
-      'Removes the events in one commit. One that is not there counts as deleted; a malformed id fails alone. Counts once against the rate limit.',
+      'Removes the events. One that is not there counts as deleted; a malformed id fails alone. Counts once against the rate limit.',
     access: ['events:write', 'inbox:consume'],
     request: { headers: IdempotencyHeaders, body: { schema: EventIdsSchema, examples: EVENT_IDS_EXAMPLES } },
     success: {

@@ -22,7 +22,7 @@ export const ackEventsBulk = endpoint(
     tag: 'Inbox',
     summary: 'Acknowledge up to 25 events',
     description:
-      'Acknowledges the events in one commit. One that is malformed, not there or acknowledged already fails alone. Counts once against the rate limit.',
+      'Acknowledges the events. One that is malformed, not there or acknowledged already fails alone. Counts once against the rate limit.',
     access: ['inbox:consume'],
     request: { headers: IdempotencyHeaders, body: { schema: EventIdsSchema, examples: EVENT_IDS_EXAMPLES } },
     success: {

@@ -5,7 +5,7 @@ import { BATCH_BYTES, checkWritable, type EventWriteDeps, NO_RESULT, type TimedE
 import type { Workspace } from './workspaces.ts'
 
 /** So many batches under way are sent as soon as there is anything to send. */
-const AT_ONCE = 4
+const AT_ONCE = 2
 /** Full batches may be more: a slow one must not hold up all others. */
 const FULL_AT_ONCE = 8
 const MAX_QUEUED = 20_000
