@@ -1,8 +1,9 @@
 /** Tables of DynamoDB with events in them, for tests of what changes such tables. */
-import type { Dynamo, Item } from '../adapters/aws/dynamodb/client.ts'
+import type { Dynamo } from '../adapters/aws/dynamodb/client.ts'
 import { eventItems, fieldKey } from '../adapters/aws/dynamodb/event-item.ts'
 import { newId } from '../adapters/aws/dynamodb/ids.ts'
 import { migrate } from '../adapters/aws/dynamodb/migrations.ts'
+import type { Item } from '../adapters/aws/dynamodb/notation.ts'
 import { eventIndexOf } from '../adapters/aws/dynamodb/tables.ts'
 import { createWorkspaces, partitionOf } from '../adapters/aws/dynamodb/workspaces.ts'
 import { systemClock } from '../adapters/system-clock.ts'

@@ -1,7 +1,8 @@
 /** Stores in a real DynamoDB for tests, each on tables of its own; all of them go away at the end of the file. */
 import { randomUUID } from 'node:crypto'
 import { afterAll } from 'vitest'
-import { createDynamo, type Dynamo, TABLES } from '../adapters/aws/dynamodb/client.ts'
+import { createDynamo, type Dynamo } from '../adapters/aws/dynamodb/client.ts'
+import { TABLES } from '../adapters/aws/dynamodb/notation.ts'
 import { type DynamoStore, type DynamoStoreOptions, openDynamoStore } from '../adapters/aws/dynamodb/store.ts'
 import { TTL_ATTRIBUTE } from '../adapters/aws/dynamodb/tables.ts'
 import { systemClock } from '../adapters/system-clock.ts'

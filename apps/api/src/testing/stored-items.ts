@@ -1,6 +1,7 @@
 import { unmarshall } from '@aws-sdk/util-dynamodb'
-import { type Dynamo, type Item, TABLES } from '../adapters/aws/dynamodb/client.ts'
+import type { Dynamo } from '../adapters/aws/dynamodb/client.ts'
 import { textOf } from '../adapters/aws/dynamodb/compressed.ts'
+import { type Item, TABLES } from '../adapters/aws/dynamodb/notation.ts'
 
 /** What a workspace of 4 shards has in the table of events: events and their parts. */
 export async function storedItems(dynamo: Dynamo, workspaceId: string): Promise<Item[]> {

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AckResult, EventStore } from '../../../ports.ts'
-import { type Item, jitter, type Statement } from './client.ts'
+import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { type DynamoError, mayPass } from './errors.ts'
 import { eventKey, isAlive, stateOf } from './event-item.ts'
 import { timeOf } from './ids.ts'
+import type { Item, Statement } from './notation.ts'
 import type { Workspace } from './workspaces.ts'
 
 const CALL_MS = 5000

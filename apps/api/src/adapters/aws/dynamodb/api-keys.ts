@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AccessStore, ApiKeyRecord, SaveResult, StoredApiKey } from '../../../ports.ts'
 import { auditWrite } from './audit.ts'
-import { type Item, jitter, type Key, type Statement, type Write } from './client.ts'
 import { type Compressed, compressed, textOf } from './compressed.ts'
+import { jitter } from './connection.ts'
 import type { AccessContext } from './context.ts'
 import { keyText } from './key-text.ts'
+import type { Item, Key, Statement, Write } from './notation.ts'
 
 type ApiKeyStore = Pick<AccessStore, 'saveApiKey' | 'getApiKey' | 'findApiKeyByHash' | 'listApiKeys' | 'recordKeyUse'>
 

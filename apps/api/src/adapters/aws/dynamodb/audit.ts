@@ -1,7 +1,7 @@
 import type { AuditEntry, NewAuditEntry } from '../../../ports.ts'
-import type { Item, Write } from './client.ts'
 import { type Compressed, compressed, textOf } from './compressed.ts'
 import { newId, timeOf } from './ids.ts'
+import type { Item, Write } from './notation.ts'
 
 /** The partition of a workspace's audit log; null: of the whole installation. */
 export const auditPartition = (workspaceId: string | null): string => `audit#${workspaceId ?? ''}`

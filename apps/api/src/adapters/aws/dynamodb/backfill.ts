@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock, EventRecord } from '../../../ports.ts'
 import { isThrottled } from '../errors.ts'
-import { type Dynamo, type Item, jitter, type Statement } from './client.ts'
+import type { Dynamo } from './client.ts'
+import { jitter } from './connection.ts'
 import { eventRecordOf, indexAttributes, partKeys } from './event-item.ts'
 import { lowestId, timeOf } from './ids.ts'
+import type { Item, Statement } from './notation.ts'
 import type { Fill } from './schema.ts'
 import { createWorkspaces, partitionOf, shardCount, type Workspace } from './workspaces.ts'
 

@@ -1,7 +1,7 @@
 import type { ClaimQuery } from '../../../webhook-ports.ts'
 import { type Places, placeAfter, placesOf } from '../../claim-pace.ts'
-import type { Item, Key, Write } from './client.ts'
 import { type DynamoContext, ttlOf } from './context.ts'
+import type { Item, Key, Write } from './notation.ts'
 
 /** A pace that nobody took a place of for so long is as good as a new one. */
 const PACE_KEPT_US = 3_600e6

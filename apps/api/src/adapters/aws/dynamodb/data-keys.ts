@@ -1,6 +1,6 @@
 import type { AccessStore } from '../../../ports.ts'
-import type { Key } from './client.ts'
 import type { AccessContext } from './context.ts'
+import type { Key } from './notation.ts'
 
 const PARTITION = 'data-keys'
 

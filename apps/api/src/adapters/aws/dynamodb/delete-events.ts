@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventStore } from '../../../ports.ts'
-import { BATCH_WRITES, chunksOf, type Item, jitter, type Key } from './client.ts'
+import { BATCH_WRITES, chunksOf } from './client.ts'
+import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { endDeliveriesOf } from './deliveries-of-event.ts'
 import { DynamoError, mayPass } from './errors.ts'
 import { eventKey, isAlive, partKeys } from './event-item.ts'
+import type { Item, Key } from './notation.ts'
 
 const CALL_MS = 5000
 

@@ -1,8 +1,9 @@
-import { chunksOf, type Item, type Query } from './client.ts'
+import { chunksOf } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { changeRowsOrFail, ended } from './delivery-changes.ts'
 import { type DeliveryRow, deliveryKey, deliveryRowOf } from './delivery-item.ts'
 import { isOpen } from './delivery-records.ts'
+import type { Item, Query } from './notation.ts'
 import { DELIVERY_INDEXES } from './tables.ts'
 
 /** Questions about events that are asked at once. */

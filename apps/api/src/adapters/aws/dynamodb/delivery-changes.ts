@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lane } from '../../../webhook-ports.ts'
-import { chunksOf, type Item, jitter, type Statement, type StatementResult, type Write } from './client.ts'
+import { chunksOf } from './client.ts'
+import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { type DeliveryRow, deliveryKey, dueAttributes, duePlace, heldShard, laneOf, shardOfDelivery } from './delivery-item.ts'
 import type { DynamoError } from './errors.ts'
+import type { Item, Statement, StatementResult, Write } from './notation.ts'
 import { completeReplay, type ReplayEnds, replayCountWrite } from './replay-counts.ts'
 
 /** A change of one row; it is made if the row is still as it was read. */

@@ -1,8 +1,8 @@
 import type { EventRecord } from '../../../ports.ts'
 import type { AttemptRecord, DeliveryStatus, Lane } from '../../../webhook-ports.ts'
-import type { Item, Key } from './client.ts'
 import { type Compressed, compressed, textOf } from './compressed.ts'
 import { spreadOf, timeOf } from './ids.ts'
+import type { Item, Key } from './notation.ts'
 
 /** Over how many partitions of its indexes a webhook's deliveries are spread. */
 export const DELIVERY_SHARDS = 4

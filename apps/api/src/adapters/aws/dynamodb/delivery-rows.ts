@@ -1,9 +1,10 @@
 import type { Lane, NewDelivery } from '../../../webhook-ports.ts'
-import { chunksOf, type Item, type Key, type Write } from './client.ts'
+import { chunksOf } from './client.ts'
 import { DELIVERY_EXTRA_US, type DynamoContext, ttlOf } from './context.ts'
 import { newDeliveryItem } from './delivery-item.ts'
 import { derivedId, spreadOfText, timeOf } from './ids.ts'
 import { insertItems } from './insert-items.ts'
+import type { Item, Key, Write } from './notation.ts'
 import { readWebhooks } from './webhook-item.ts'
 
 /** New deliveries on their way into the table. */

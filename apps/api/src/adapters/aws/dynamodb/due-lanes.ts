@@ -1,8 +1,9 @@
 import type { DeliveryStore, Lane } from '../../../webhook-ports.ts'
-import { chunksOf, type Item, type Query } from './client.ts'
+import { chunksOf } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { LANE_PARTITIONS, laneEntryKey, lanePartition, TOUCHED_US } from './delivery-rows.ts'
 import { duePlaces, farthestUs, isDue } from './due-places.ts'
+import type { Item, Query } from './notation.ts'
 
 /** Entries read in one request. */
 const PAGE = 200

@@ -1,8 +1,8 @@
 import type { Lane } from '../../../webhook-ports.ts'
-import type { Item, Query } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { DELIVERY_SHARDS, dueText, dueTimeOf, laneShard } from './delivery-item.ts'
 import { firstPageSize } from './merge.ts'
+import type { Item, Query } from './notation.ts'
 import { DELIVERY_INDEXES } from './tables.ts'
 
 /** No wait is longer. What seems to be due later than this was stored before the clock went back, and is due. */

@@ -1,4 +1,5 @@
-import type { Dynamo, Item } from './client.ts'
+import type { Dynamo } from './client.ts'
+import type { Item } from './notation.ts'
 
 /** How many entries are read at the least when a page was not full at first. */
 const FURTHER = 50

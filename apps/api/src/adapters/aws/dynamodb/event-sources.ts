@@ -1,7 +1,8 @@
 import type { EventStatus } from '../../../ports.ts'
-import type { Dynamo, Item, Query } from './client.ts'
+import type { Dynamo } from './client.ts'
 import { fieldKey, stateOf } from './event-item.ts'
 import { MAX_PAGE, querySource, type Source } from './merge.ts'
+import type { Item, Query } from './notation.ts'
 import { eventIndexOf, PENDING_INDEX } from './tables.ts'
 
 /** Along what the events of a list are walked. An index has their keys alone; the table has all, and is strongly consistent. */

@@ -1,9 +1,10 @@
 import { type NewEvent, StoreUnavailableError } from '../../../ports.ts'
-import { BATCH_WRITES, chunksOf, type Item } from './client.ts'
+import { BATCH_WRITES, chunksOf } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { DynamoError } from './errors.ts'
 import { type EventItems, eventItems, itemBytes } from './event-item.ts'
 import { newId } from './ids.ts'
+import type { Item } from './notation.ts'
 import type { Undo } from './undo-writes.ts'
 import type { Workspace } from './workspaces.ts'
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { OutboxStore } from '../../../webhook-ports.ts'
-import type { Item } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { insertRows, newDeliveryRows, touchLanes } from './delivery-rows.ts'
 import { timeOf } from './ids.ts'
+import type { Item } from './notation.ts'
 import { moveMark, readMark } from './outbox-mark.ts'
 import { DELIVERY_INDEXES } from './tables.ts'
 

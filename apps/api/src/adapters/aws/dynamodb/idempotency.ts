@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type NewEvent, StoreUnavailableError } from '../../../ports.ts'
-import type { Condition, Item, Key } from './client.ts'
 import { type DynamoContext, ttlOf } from './context.ts'
 import { type EventItems, eventItems } from './event-item.ts'
 import { type EventWriteDeps, lateness, type TimedEvent, timeLeftMs, type Written, writeParts } from './event-write.ts'
 import { newId, timeOf } from './ids.ts'
+import type { Condition, Item, Key } from './notation.ts'
 
 const LIFETIME_US = 86_400e6
 /** A longer key is stored as its hash: DynamoDB takes 2048 bytes. */

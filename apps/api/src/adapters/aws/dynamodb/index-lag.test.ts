@@ -4,11 +4,12 @@ import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { createdIds, idsOf, newEvent, newWorkspace, query } from '../../conformance/harness.ts'
 import { systemClock } from '../../system-clock.ts'
-import type { Dynamo, Item } from './client.ts'
+import type { Dynamo } from './client.ts'
 import { CommitClock } from './commit-clock.ts'
 import { spreadOf, timeOf } from './ids.ts'
 import { createIndexLag } from './index-lag.ts'
 import { createListEvents } from './list-events.ts'
+import type { Item } from './notation.ts'
 import { createWorkspaces } from './workspaces.ts'
 
 const SETTLE_US = 50_000

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Dynamo, type Item, jitter, type Statement, type Table } from './client.ts'
+import type { Dynamo } from './client.ts'
+import { jitter } from './connection.ts'
+import type { Item, Statement, Table } from './notation.ts'
 
 /** How long items that DynamoDB refused for the moment are asked for again. */
 const TRY_AGAIN_MS = 4000

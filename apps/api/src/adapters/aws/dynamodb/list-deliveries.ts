@@ -1,11 +1,11 @@
 import type { DeliveryQuery, DeliveryRecord, DeliveryStatus } from '../../../webhook-ports.ts'
-import type { Item } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { indexedDeliveries } from './deliveries-of-event.ts'
 import { DELIVERY_SHARDS, type DeliveryRow, deliveryKey, deliveryRowOf, isForgotten, webhookShard } from './delivery-item.ts'
 import { deliveryBytes, deliveryRecordOf, orphansOf } from './delivery-records.ts'
 import { timeOf } from './ids.ts'
 import { firstPageSize, type Merge, merge, querySource } from './merge.ts'
+import type { Item } from './notation.ts'
 import { DELIVERY_INDEXES } from './tables.ts'
 
 /** Index entries that one call looks at before its page ends early. */

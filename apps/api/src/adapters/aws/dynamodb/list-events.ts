@@ -1,5 +1,4 @@
 import type { EventFilter, EventPage, EventQuery, EventRecord, EventStore } from '../../../ports.ts'
-import type { Item } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { termsOf } from './event-filter.ts'
 import { eventBytes, readEvents } from './event-item.ts'
@@ -7,6 +6,7 @@ import { type Driver, eventSource, type Stretch } from './event-sources.ts'
 import { lowestId, timeOf } from './ids.ts'
 import { createIndexLag } from './index-lag.ts'
 import { firstPageSize, merge } from './merge.ts'
+import type { Item } from './notation.ts'
 import { partitionOf, shardCount, type Workspace } from './workspaces.ts'
 
 /** What a page under filters without an index of their own may look at before it ends early: the contract's bound. */

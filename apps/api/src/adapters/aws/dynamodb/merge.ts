@@ -1,4 +1,5 @@
-import type { Dynamo, Item, Query } from './client.ts'
+import type { Dynamo } from './client.ts'
+import type { Item, Query } from './notation.ts'
 
 /** The next values of a sorted list, as many as it likes to give; undefined at its end. */
 export type Source<Value> = () => Promise<readonly Value[] | undefined>

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../../../ports.ts'
-import type { Dynamo, Update } from './client.ts'
+import type { Dynamo } from './client.ts'
+import type { Update } from './notation.ts'
 import { SCHEMA_KEY } from './schema.ts'
 
 /** A process that says nothing for so long is taken for dead; while it lives it says so often enough. */

@@ -1,6 +1,5 @@
 import type { ImportOutcome, WholeDelivery } from '../../../move-ports.ts'
 import type { ReplayRecord } from '../../../webhook-ports.ts'
-import type { Item, Write } from './client.ts'
 import { compressed } from './compressed.ts'
 import { DELIVERY_EXTRA_US, type DynamoContext, ttlOf } from './context.ts'
 import {
@@ -16,6 +15,7 @@ import {
 import { touchLanes } from './delivery-rows.ts'
 import { timeOf } from './ids.ts'
 import { insertItems } from './insert-items.ts'
+import type { Item, Write } from './notation.ts'
 import { replayOfWebhookKey, runningReplayKey } from './replay-counts.ts'
 import { newReplayItem } from './replay-item.ts'
 import { replayEntryKey } from './replay-list.ts'

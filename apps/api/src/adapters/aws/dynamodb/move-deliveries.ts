@@ -1,11 +1,12 @@
 import type { DeliveryStore, Lane } from '../../../webhook-ports.ts'
-import { BATCH_READS, chunksOf, type Item, type Write } from './client.ts'
+import { BATCH_READS, chunksOf } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { changeRowsOrFail, changeTogether, ended, heldBack } from './delivery-changes.ts'
 import { DELIVERY_SHARDS, type DeliveryRow, deliveryKey, deliveryRowOf, heldShard, laneOf, laneShard } from './delivery-item.ts'
 import { lanesOf } from './due-lanes.ts'
 import { isUnderWay } from './due-places.ts'
 import { querySource } from './merge.ts'
+import type { Item, Write } from './notation.ts'
 import { DELIVERY_INDEXES } from './tables.ts'
 import { readWebhook, webhookKey } from './webhook-item.ts'
 

@@ -1,12 +1,12 @@
 import type { IdempotencyRecord, MoveStore, WholeDelivery } from '../../../move-ports.ts'
 import type { EventRecord } from '../../../ports.ts'
-import type { Item } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { DELIVERY_SHARDS, type DeliveryRow, deliveryKey, deliveryRowOf, isForgotten, webhookShard } from './delivery-item.ts'
 import { deliveryBytes, deliveryRecordOf, orphansOf } from './delivery-records.ts'
 import { useKey } from './idempotency.ts'
 import { createListEvents } from './list-events.ts'
 import { firstPageSize, merge, querySource } from './merge.ts'
+import type { Item } from './notation.ts'
 import { DELIVERY_INDEXES } from './tables.ts'
 
 /** How long an idempotency key is kept. */

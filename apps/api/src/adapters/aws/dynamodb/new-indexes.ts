@@ -1,7 +1,8 @@
 import type { Clock } from '../../../ports.ts'
 import { fillEvents } from './backfill.ts'
-import { type Dynamo, TABLES } from './client.ts'
+import type { Dynamo } from './client.ts'
 import type { Lease } from './migration-lease.ts'
+import { TABLES } from './notation.ts'
 import { type Fill, forgetReady, requireSchema, type Schema } from './schema.ts'
 import { addIndex, deleteHint, describe, eventIndexOf, indexedFields, indexesOf, indexState } from './tables.ts'
 

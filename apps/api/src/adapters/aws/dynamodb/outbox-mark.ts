@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../../ports.ts'
-import type { Dynamo, Item, Key } from './client.ts'
+import type { Dynamo } from './client.ts'
 import { DynamoError } from './errors.ts'
 import { lowestId } from './ids.ts'
+import type { Item, Key } from './notation.ts'
 
 /** Where the item is that says how far fan-out has come: `mark`, a place in the order of event ids. */
 export const OUTBOX_KEY: Key = { pk: 'outbox', sk: '-' }

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock, RateLimiter } from '../../../ports.ts'
 import { createLeasingRateLimiter, type Lease, leaseFrom } from '../../leasing-rate-limiter.ts'
 import { MINUTE_US, type TokenBucket, whenHolds } from '../../token-bucket.ts'
-import type { Condition, Dynamo, Item, Key, Update } from './client.ts'
+import type { Dynamo } from './client.ts'
 import { ttlOf } from './context.ts'
 import { DynamoError } from './errors.ts'
 import { keyText } from './key-text.ts'
+import type { Condition, Item, Key, Update } from './notation.ts'
 
 /** A request waits for its lease, so it waits no longer. */
 const LEASE_MS = 1500

@@ -8,13 +8,14 @@ import type {
   StoredWebhook,
   WebhookHealth,
 } from '../../../webhook-ports.ts'
-import { type Item, jitter, type Write } from './client.ts'
+import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { countedChanges } from './counted-changes.ts'
 import { counterOf, countWrite, ended, heldBack, type RowChange, waiting, writeOf } from './delivery-changes.ts'
 import { type DeliveryRow, deliveryKey, deliveryRowOf, laneOf, withAttempt } from './delivery-item.ts'
 import { insertRows, type NewRows, newDeliveryRows, rowWrites, touchLanes } from './delivery-rows.ts'
 import { DynamoError } from './errors.ts'
+import type { Item, Write } from './notation.ts'
 import { completeReplay } from './replay-counts.ts'
 import { isRunning, readReplay } from './replay-ends.ts'
 import { readWebhook, webhookKey } from './webhook-item.ts'

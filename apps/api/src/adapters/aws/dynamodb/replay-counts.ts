@@ -1,5 +1,5 @@
-import type { Key, Write } from './client.ts'
 import type { DynamoContext } from './context.ts'
+import type { Key, Write } from './notation.ts'
 
 export const replayKey = (replayId: string): Key => ({ pk: `replay#${replayId}`, sk: '-' })
 

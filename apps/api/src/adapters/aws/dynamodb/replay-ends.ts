@@ -1,8 +1,9 @@
 import type { NewAuditEntry } from '../../../ports.ts'
 import { auditWrite } from './audit.ts'
-import { BATCH_WRITES, chunksOf, type Dynamo, type Write } from './client.ts'
+import { BATCH_WRITES, chunksOf, type Dynamo } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { DynamoError } from './errors.ts'
+import type { Write } from './notation.ts'
 import { completeReplay, DONE_NAMES, DONE_VALUES, IS_DONE, replayKey, replayOfWebhookKey, runningReplayKey } from './replay-counts.ts'
 import { type ReplayAttributes, replayAttributes, replayOf } from './replay-item.ts'
 

@@ -1,7 +1,7 @@
 import type { NewReplay, ReplayRecord, ReplayStatus } from '../../../webhook-ports.ts'
-import type { Item, Key } from './client.ts'
 import { compressed, textOf } from './compressed.ts'
 import type { DynamoContext } from './context.ts'
+import type { Item, Key } from './notation.ts'
 import { replayKey } from './replay-counts.ts'
 
 /** A replay's item, beside its keys. */

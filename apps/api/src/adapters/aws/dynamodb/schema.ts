@@ -1,8 +1,8 @@
-import type { Dynamo, Key } from './client.ts'
-import { TABLES } from './client.ts'
+import type { Dynamo } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { DynamoError } from './errors.ts'
 import { STEPS } from './migration-steps.ts'
+import { type Key, TABLES } from './notation.ts'
 import { describe, eventIndexOf, indexedFields, indexesOf, indexState } from './tables.ts'
 
 /** The item that says what the tables hold. Its attributes go by other names in expressions, since DynamoDB reserves many words. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { AccessStore } from '../../../ports.ts'
-import type { WriteResult } from './client.ts'
 import { type AccessContext, ttlOf } from './context.ts'
 import { DynamoError } from './errors.ts'
 import { keyText } from './key-text.ts'
+import type { WriteResult } from './notation.ts'
 
 const TRIES = 3
 

@@ -5,8 +5,9 @@ import type {
   GlobalSecondaryIndexDescription,
   TableDescription,
 } from '@aws-sdk/client-dynamodb'
-import { type Dynamo, TABLES, type Table } from './client.ts'
+import type { Dynamo } from './client.ts'
 import { DynamoError, dynamoErrorOf } from './errors.ts'
+import { TABLES, type Table } from './notation.ts'
 
 /** The attribute with the second after which DynamoDB may remove an item, and the seconds' source: reads judge expiry themselves. */
 export const TTL_ATTRIBUTE = 'ttl'

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StoreUnavailableError } from '../../../ports.ts'
-import { BATCH_WRITES, chunksOf, type Key } from './client.ts'
+import { BATCH_WRITES, chunksOf } from './client.ts'
 import type { DynamoContext } from './context.ts'
+import type { Key } from './notation.ts'
 
 /** How long to wait before each try. */
 const WAITS_MS = [0, 1000, 5000, 20_000, 60_000, 120_000]

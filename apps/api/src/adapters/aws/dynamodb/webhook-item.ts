@@ -1,7 +1,7 @@
 import type { StoredWebhook, WebhookRecord } from '../../../webhook-ports.ts'
-import type { Item, Key } from './client.ts'
 import { type Compressed, compressed, textOf } from './compressed.ts'
 import type { DynamoContext } from './context.ts'
+import type { Item, Key } from './notation.ts'
 
 /**
  * A webhook's item. What deliveries change (`failingSinceUs`, `alarmedAtUs`) and what others judge by has attributes of its own, so that who writes

@@ -1,6 +1,7 @@
 import type { Clock } from '../../../ports.ts'
-import type { Dynamo, Item, Key, Write } from './client.ts'
+import type { Dynamo } from './client.ts'
 import { spreadOf, timeOf } from './ids.ts'
+import type { Item, Key, Write } from './notation.ts'
 
 /** Events of a workspace with times from `fromUs` on are spread over that many partitions: a power of two, at most 256. */
 export interface Shards {
