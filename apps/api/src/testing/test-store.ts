@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openSqliteStore } from '../adapters/sqlite/store.ts'
 import type { Config } from '../config.ts'
-import type { RateLimiter, Store } from '../ports.ts'
+import type { Clock, RateLimiter, Store } from '../ports.ts'
 import type { Queue } from '../webhook-ports.ts'
 import type { FakeClock } from './fake-clock.ts'
 
@@ -41,33 +41,25 @@ async function onDynamodb(): Promise<OpenTestStore> {
   const queues = testQueues(sqsUrl)
   return async ({ eventTtlDays }, clock) => {
     const { store, settleMs, tablePrefix } = await tables.open({ clock, eventTtlDays })
+    // Lists show at once what was created: they are read by a clock that is a settling window ahead, and a second for the microseconds that events are apart.
+    let aheadUs = (settleMs + 1000) * 1000
+    const readClock: Clock = { nowUs: () => clock.nowUs() + aheadUs }
+    const { store: reader } = await tables.open({ clock: readClock, eventTtlDays, tablePrefix })
     const { queue } = await queues.open()
     return {
-      store: settling(store, clock, settleMs),
+      store: {
+        ...store,
+        listEvents: reader.listEvents,
+        readOutbox(query) {
+          // Fan-out moves on with the time, which passes between two looks.
+          aheadUs += 1_000_000
+          return reader.readOutbox(query)
+        },
+      },
       queue,
       limiter: store.limiter,
       storedBytes: () => scanAll(tables.dynamoOf(tablePrefix)),
     }
-  }
-}
-
-/** Lists show at once what was created: they are read by a clock that is a settling window ahead, while it stands where it was for all else. */
-function settling(store: Store, clock: FakeClock, settleMs: number): Store {
-  const windowUs = (settleMs + 10) * 1000
-  let looks = 0
-  const ahead = async <Output>(us: number, read: () => Promise<Output>): Promise<Output> => {
-    clock.advance({ us })
-    try {
-      return await read()
-    } finally {
-      clock.advance({ us: -us })
-    }
-  }
-  return {
-    ...store,
-    listEvents: (query) => ahead(windowUs, () => store.listEvents(query)),
-    // Fan-out moves on with the time, which passes between two looks.
-    readOutbox: (query) => ahead(windowUs + ++looks * 1_000_000, () => store.readOutbox(query)),
   }
 }
 
