@@ -122,7 +122,7 @@ async function verify({ headers, body }: Received): Promise<void> {
 }
 
 it(`sends every event to every webhook that it is for, although it is killed ${KILLS} times while it delivers`, {
-  timeout: 300_000,
+  timeout: 900_000,
 }, async () => {
   const lab = createLab()
   onTestFinished(() => lab.close())

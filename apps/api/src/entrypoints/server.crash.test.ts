@@ -32,7 +32,7 @@ async function loadUntilGone(server: ServerProcess, known: Known, onAnswer: () =
   }
 }
 
-it(`keeps all that was answered when it is killed under load, ${ROUNDS} times in a row`, { timeout: 180_000 }, async () => {
+it(`keeps all that was answered when it is killed under load, ${ROUNDS} times in a row`, { timeout: 600_000 }, async () => {
   const directory = temporaryDirectory()
   const known: Known = { created: new Set(), acknowledged: new Set() }
   let server = await startServer({ DATA_DIR: directory })
