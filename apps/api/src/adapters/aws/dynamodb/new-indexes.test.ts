@@ -18,7 +18,7 @@ if (server === undefined) {
   const { dynamoOf, newTables } = tablesWithoutTtl(server.url)
   const clock = systemClock
 
-  it('adds indexes to a table with 3,000 events, while servers go on, and leaves out nothing', { timeout: 180_000 }, async () => {
+  it('adds indexes to a table with 3,000 events, while servers go on, and leaves out nothing', { timeout: 600_000 }, async () => {
     const dynamo = await newTables(['source'])
     const ids = await writeEvents(dynamo, ['source'], { count: 2900 })
     await writeEvents(dynamo, ['source'], { workspaceId: 'other', count: 100 })
