@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { microsecondsOf, uuidAt } from '../uuid-v7.ts'
 
 /**
- * Event ids are UUIDs of version 7 whose first 60 bits after the version are the event's `created_at`: 48 bits of
- * milliseconds, then the microseconds as a 12-bit fraction (RFC 9562, section 6.2, method 3). Times are unique here,
- * so the id leads to the row without an index of its own; the random tail is stored and compared.
+ * The time in an event's id is its `created_at`. Times are unique here, so the id leads to the row without an index of its own; the random
+ * tail is stored and compared.
  */
 export interface EventAddress {
   seq: number
@@ -39,10 +39,7 @@ const ID_CHARACTERS = 36
 /** @param seq microseconds since the epoch */
 export function eventIdOf(seq: number, tail: string): string {
   if (isMoved(tail)) return tail
-  const ms = Math.floor(seq / 1000)
-  const time = ms.toString(16).padStart(12, '0')
-  const fraction = Math.floor(((seq - ms * 1000) * 4096) / 1000)
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${fraction.toString(16).padStart(3, '0')}-${tail}`
+  return uuidAt(seq, tail)
 }
 
 /** The time of the row: its place, unless it was moved. */
@@ -64,9 +61,7 @@ function idAddress(eventId: string): EventAddress {
 /** Where the event of that id would be; undefined for a UUID that this store never gives. */
 export function addressOf(eventId: string): EventAddress | undefined {
   if (eventId[14] !== '7') return undefined
-  const ms = Number.parseInt(eventId.slice(0, 8) + eventId.slice(9, 13), 16)
-  const microseconds = Math.ceil((Number.parseInt(eventId.slice(15, 18), 16) * 1000) / 4096)
-  const seq = ms * 1000 + microseconds
+  const seq = microsecondsOf(eventId)
   const tail = eventId.slice(19)
   return Number.isSafeInteger(seq) && eventIdOf(seq, tail) === eventId ? { seq, tail } : undefined
 }

@@ -32,7 +32,7 @@ export interface EventWriteDeps {
 }
 
 /** How long an event may take from its time to its write: lists show what is older than twice that. */
-export const windowMs = ({ settleUs }: DynamoContext): number => settleUs / 2000
+const windowMs = ({ settleUs }: DynamoContext): number => settleUs / 2000
 
 /** What is left of its window. */
 export const timeLeftMs = (context: DynamoContext, { sinceMs }: TimedEvent): number =>

@@ -9,7 +9,7 @@ import type { Item, Key } from './notation.ts'
 export const OUTBOX_KEY: Key = { pk: 'outbox', sk: '-' }
 
 /** Before every event: where fan-out stands when the item is missing. */
-export const NO_MARK = lowestId(0)
+const NO_MARK = lowestId(0)
 
 /** So much earlier than the first server's clock the first mark is: more than any two clocks differ. */
 const MARGIN_US = 3_600e6

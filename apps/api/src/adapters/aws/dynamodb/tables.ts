@@ -85,7 +85,7 @@ export function deleteHint({ TableName }: TableDescription, { name }: Pick<Index
 }
 
 /** What CreateTable and UpdateTable take. */
-export function indexInput({ name, hash, range, includes }: IndexDesign): GlobalSecondaryIndex {
+function indexInput({ name, hash, range, includes }: IndexDesign): GlobalSecondaryIndex {
   return {
     IndexName: name,
     KeySchema: [
@@ -96,7 +96,7 @@ export function indexInput({ name, hash, range, includes }: IndexDesign): Global
   }
 }
 
-export function attributeInput(names: Iterable<string>) {
+function attributeInput(names: Iterable<string>) {
   return [...new Set(names)].map((name) => ({ AttributeName: name, AttributeType: 'S' as const }))
 }
 
@@ -209,7 +209,7 @@ export async function describe(dynamo: Dynamo, table: Table): Promise<TableDescr
 const UNSEEN_TRIES = 30
 
 /** Waits until the table and all its indexes can be used. @throws Error when there is no such table */
-export async function waitUntilActive(dynamo: Dynamo, table: Table): Promise<TableDescription> {
+async function waitUntilActive(dynamo: Dynamo, table: Table): Promise<TableDescription> {
   for (let tries = 0; ; tries++) {
     const found = await describe(dynamo, table)
     const indexes = found?.GlobalSecondaryIndexes ?? []

@@ -157,7 +157,7 @@ export function createWorkspaces(dynamo: Dynamo, clock: Clock, newShards: number
   }
 }
 
-export function isShardCount(count: number): boolean {
+function isShardCount(count: number): boolean {
   return Number.isInteger(count) && count >= 1 && count <= MAX_SHARDS && Number.isInteger(Math.log2(count))
 }
 
