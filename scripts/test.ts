@@ -1,20 +1,28 @@
 /**
- * Every check there is, in order: lint, workflows, types and tests of all packages. It goes on after a failure, and ends with one
- * line that counts the tests: `N passed, N failed`. A check that fails without a test of its own counts as one failed.
+ * Every check there is, in order: lint, workflows, types and tests of all packages. It goes on after a failure, and ends with what
+ * failed, named once more, and one line that counts the tests: `N passed, N failed`. A check that fails without a test of its own
+ * counts as one failed.
  */
 import { spawnSync } from 'node:child_process'
 import { globSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { lintWorkflows } from './lint-workflows.ts'
 
 const root = join(import.meta.dirname, '..')
 /** Where each package's `test` script leaves vitest's JSON report. */
 const REPORT = 'node_modules/.cache/test-report.json'
 
+/** How many lines of a failed test's message are said again at the end; its package's own report has all of it. */
+const MESSAGE_LINES = 12
+
 const counts = { passed: 0, failed: 0, skipped: 0 }
+const failures: string[] = []
 let complete = false
 process.on('exit', (code) => {
   if (!complete) counts.failed++
+  // Last, as logs are cut at their beginning.
+  for (const failure of failures) process.stdout.write(`\nFAILED: ${failure}\n`)
   const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
   process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed${skipped}\n`)
   if (code === 0 && (counts.failed > 0 || counts.passed === 0)) process.exitCode = 1
@@ -38,11 +46,23 @@ function run(program: string, args: string[]): number {
 
 function fail(what: string): void {
   counts.failed++
-  process.stderr.write(`FAILED: ${what}\n`)
+  failures.push(what)
 }
 
+/** Vitest's JSON report, as far as it is read here. */
 interface Report {
-  testResults: { name: string; status: string; assertionResults: { status: string }[] }[]
+  testResults: {
+    name: string
+    status: string
+    message: string
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[]
+  }[]
+}
+
+/** A failed test, or file, and the beginning of what it says. */
+function describe(file: string, test: string, messages: readonly string[]): string {
+  const lines = stripVTControlCharacters(messages.join('\n')).split('\n').slice(0, MESSAGE_LINES)
+  return [`${relative(root, file)}: ${test}`, ...lines].join('\n    ')
 }
 
 /** Adds a package's tests to the counts. A file that failed as a whole, say on an import, counts as one failed. */
@@ -51,17 +71,18 @@ function countReport(path: string): { failed: number } {
   let failed = 0
   for (const file of report.testResults) {
     const before = failed
-    for (const { status } of file.assertionResults) {
+    for (const { status, fullName, failureMessages } of file.assertionResults) {
       if (status === 'passed') counts.passed++
-      else if (status === 'failed') failed++
-      else counts.skipped++
+      else if (status === 'failed') {
+        failed++
+        fail(describe(file.name, fullName, failureMessages))
+      } else counts.skipped++
     }
     if (file.status === 'failed' && failed === before) {
       failed++
-      process.stderr.write(`FAILED as a whole: ${file.name}\n`)
+      fail(describe(file.name, 'the file as a whole', [file.message]))
     }
   }
-  counts.failed += failed
   return { failed }
 }
 
