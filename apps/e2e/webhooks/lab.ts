@@ -123,7 +123,7 @@ export async function deliveriesOf({ triggers }: Server, webhookId: string, quer
 }
 
 /** Waits until each of the webhook's deliveries, so many of them, has that status. */
-export async function untilAllAre(status: Delivery['status'], server: Server, webhookId: string, count: number, withinMs = 30_000) {
+export async function untilAllAre(status: Delivery['status'], server: Server, webhookId: string, count: number, withinMs = 60_000) {
   await untilAllIsWell(withinMs, async () => {
     const statuses = (await deliveriesOf(server, webhookId)).map((delivery) => delivery.status)
     const others = statuses.filter((one) => one !== status)

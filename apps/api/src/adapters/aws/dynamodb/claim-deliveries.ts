@@ -8,6 +8,7 @@ import { type ChangeResult, changeRows, changeRowsOrFail, claimed, ended } from 
 import { type DeliveryRow, deliveryKey, deliveryRowOf, duePlace, isForgotten, laneOf } from './delivery-item.ts'
 import { type DuePlace, type DuePlaces, duePlaces } from './due-places.ts'
 import { eventBytes, readEvents } from './event-item.ts'
+import type { HeldRows } from './held-rows.ts'
 import type { Key } from './notation.ts'
 import { replayKey } from './replay-counts.ts'
 import { isRunning } from './replay-ends.ts'
@@ -26,7 +27,7 @@ interface Due {
 
 /** A claim under way. */
 interface Progress {
-  deliveries: { place: string; claimed: ClaimedDelivery }[]
+  deliveries: { place: string; row: DeliveryRow; claimed: ClaimedDelivery }[]
   bytes: number
   /** Whether the next event would be too much. */
   isFull: boolean
@@ -40,9 +41,10 @@ interface Progress {
 /**
  * How deliveries are claimed. The index says what may be due, the table what is, and the condition of its write whose it is. What the index does not know
  * yet the next claim finds; a claim whose answer is lost keeps its deliveries until its hold ends, as if its process had died.
+ * @param heldRows gets those that are claimed
  */
-export async function claimDeliveries(context: DynamoContext, query: ClaimQuery): Promise<Claim> {
-  const { webhookId, replayId, limit } = query
+export async function claimDeliveries(context: DynamoContext, heldRows: HeldRows, query: ClaimQuery): Promise<Claim> {
+  const { webhookId, replayId, limit, heldUntilUs } = query
   const nowUs = context.clock.nowUs()
   const places = duePlaces(context, query, nowUs, limit)
   const keys = [webhookKey(webhookId), ...(replayId === null ? [] : [replayKey(replayId)]), ...query.paces.map(({ name }) => paceKey(name))]
@@ -64,6 +66,7 @@ export async function claimDeliveries(context: DynamoContext, query: ClaimQuery)
   const progress: Progress = { deliveries: [], bytes: 0, isFull: false, examined: 0, losses: 0, leftUs: [] }
   const paces = await claimAll(context, query, webhook, places, pacesOf(items, query.paces, nowUs), progress)
   const dueUs = earliest(progress.leftUs, await places.nextUs())
+  for (const { row } of progress.deliveries) heldRows.keep(row, heldUntilUs)
   const deliveries = progress.deliveries.sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ claimed }) => claimed)
   return { webhook: told, deliveries, nextAtUs: dueUs === null ? null : Math.max(dueUs, ...paces.map((pace) => pace.places.firstUs)) }
 }
@@ -233,7 +236,7 @@ async function take(
     if (results[index] !== 'done') continue
     const { deliveryId, createdAtUs, attemptCount, scheduleStart } = row
     const delivery = { deliveryId, event, replayId: replayId ?? row.replayId, createdAtUs, attemptCount, scheduleStart }
-    progress.deliveries.push({ place: duePlace(row.dueAtUs, deliveryId), claimed: delivery })
+    progress.deliveries.push({ place: duePlace(row.dueAtUs, deliveryId), row, claimed: delivery })
   }
   const failure = results.find((result): result is Exclude<ChangeResult, string> => typeof result !== 'string')
   if (failure === undefined) return

@@ -73,14 +73,48 @@ function deliveryTests(endpointUrl: string): void {
   })
 
   describe('a record', () => {
-    it('is one of a row and its webhook, and writes the row alone, while all goes well', async () => {
+    it('looks at the webhook, and writes the row that was claimed here unread, while all goes well', async () => {
       const { store, other, proxy, suite } = await open()
       const webhook = await savedWebhook(other)
-      await stored(suite, webhook, 1)
-      const { deliveries } = await claim(suite, webhook)
+      await stored(suite, webhook, 2)
+      const [here] = (await store.claimDeliveries(claimQuery(suite, webhook, { limit: 1 }))).deliveries
+      const [elsewhere] = (await claim(suite, webhook)).deliveries
+      const requests = { BatchGetItem: 1, BatchExecuteStatement: 1 }
+      for (const [claimed, expected] of [
+        [here, requests],
+        [elsewhere, { ...requests, GetItem: 1 }],
+      ] as const) {
+        proxy.reset()
+        expect(await store.recordAttempts(claimed === undefined ? [] : [outcome(suite, claimed)])).toMatchObject([{ outcome: 'recorded' }])
+        expect(proxy.counts().requests).toEqual(expected)
+      }
+    })
+
+    it('shares its requests with others that come at once, of whatever webhooks', async () => {
+      const { store, other, proxy, suite } = await open()
+      const outcomes = []
+      for (let webhooks = 0; webhooks < 3; webhooks++) {
+        const webhook = await savedWebhook(other)
+        await stored(suite, webhook, 8)
+        const { deliveries } = await store.claimDeliveries(claimQuery(suite, webhook, { limit: 8 }))
+        outcomes.push(...deliveries.map((claimed) => outcome(suite, claimed)))
+      }
       proxy.reset()
-      await store.recordAttempts(deliveries.map((claimed) => outcome(suite, claimed)))
-      expect(proxy.counts().requests).toEqual({ GetItem: 2, UpdateItem: 1 })
+      const results = await Promise.all(outcomes.map((one) => store.recordAttempts([one])))
+      expect(results.flat()).toEqual(outcomes.map(() => ({ outcome: 'recorded', failingSinceUs: null })))
+      expect(proxy.counts().requests).toEqual({ BatchGetItem: 1, BatchExecuteStatement: 1 })
+    })
+
+    it("finds out that the row which it claimed is somebody else's by now", async () => {
+      const { store, other, suite, clock } = await open()
+      const webhook = await savedWebhook(other)
+      const [delivery] = await stored(suite, webhook, 1)
+      const made = (await store.claimDeliveries(claimQuery(suite, webhook))).deliveries.map((claimed) => outcome(suite, claimed))
+      clock.advance({ seconds: 31 })
+      const [again] = (await claim(suite, webhook)).deliveries
+      expect(again?.deliveryId).toBe(delivery?.deliveryId)
+      expect(await store.recordAttempts(made)).toEqual([{ outcome: 'lost' }])
+      expect(await read(suite, webhook, delivery?.deliveryId ?? '')).toMatchObject({ status: 'pending', attemptCount: 0 })
     })
 
     it('is known again when its answer was lost, and no other is taken for it', async () => {

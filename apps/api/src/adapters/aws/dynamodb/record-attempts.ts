@@ -8,39 +8,54 @@ import type {
   StoredWebhook,
   WebhookHealth,
 } from '../../../webhook-ports.ts'
+import { BATCH_READS, BATCH_WRITES } from './client.ts'
 import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { countedChanges } from './counted-changes.ts'
-import { counterOf, countWrite, ended, heldBack, type RowChange, waiting, writeOf } from './delivery-changes.ts'
+import { changeRows, counterOf, countWrite, ended, heldBack, type RowChange, waiting, writeOf } from './delivery-changes.ts'
 import { type DeliveryRow, deliveryKey, deliveryRowOf, laneOf, withAttempt } from './delivery-item.ts'
 import { insertRows, type NewRows, newDeliveryRows, rowWrites, touchLanes } from './delivery-rows.ts'
 import { DynamoError } from './errors.ts'
+import type { HeldRows } from './held-rows.ts'
 import type { Item, Write } from './notation.ts'
 import { completeReplay } from './replay-counts.ts'
 import { isRunning, readReplay } from './replay-ends.ts'
-import { readWebhook, webhookKey } from './webhook-item.ts'
+import { shareCalls } from './shared-calls.ts'
+import { readWebhook, readWebhooks, webhookKey } from './webhook-item.ts'
 
 /** Own deliveries in the transaction of the attempt, at the most; the others are written right behind it. */
 const OWN_TOGETHER = 90
 /** Each try but the last met a change by somebody else. */
 const TRIES = 30
+/** Shared calls of a kind that are under way at once. */
+const AT_ONCE = 2
 
 /**
- * Records outcomes, each in a commit of its own, in order. One whose row, webhook and replay stay as they are but for the row is a single update; else all
- * that changes is one transaction, under the condition that it is as it was read, and is read again when it is not.
+ * Records outcomes, each in a commit of its own, in order. One whose row, webhook and replay stay as they are but for the row is a single update, which shares
+ * its request with others; else all that changes is one transaction, under the condition that it is as it was read, and is read again when it is not.
+ * @param heldRows those that were claimed here
  */
-export function attemptRecorder(context: DynamoContext): DeliveryStore['recordAttempts'] {
+export function attemptRecorder(context: DynamoContext, heldRows: HeldRows): DeliveryStore['recordAttempts'] {
   const { dynamo, clock } = context
   const changeCounted = countedChanges(context)
+  const changeAlone = shareCalls({ most: BATCH_WRITES, atOnce: AT_ONCE, keyOf: ({ row }: RowChange) => row.deliveryId }, (changes) =>
+    changeRows(context, changes),
+  )
+  const findWebhook = shareCalls({ most: BATCH_READS, atOnce: AT_ONCE }, async (webhookIds: readonly string[]) => {
+    const webhooks = await readWebhooks(context, webhookIds)
+    return webhookIds.map((webhookId) => ({ webhook: webhooks.get(webhookId) }))
+  })
 
   async function record(outcome: AttemptOutcome): Promise<RecordResult> {
+    let known = heldRows.take(outcome.deliveryId, outcome.heldUntilUs)
     for (let tries = 1; tries <= TRIES; tries++) {
-      const item = await dynamo.get('deliveries', deliveryKey(outcome.deliveryId))
-      const row = item && deliveryRowOf(item)
-      if (item === undefined || row === undefined) return { outcome: 'lost' }
-      if (isRecorded(item, outcome)) return await recordedBefore(context, item, outcome)
+      const item = known ? undefined : await dynamo.get('deliveries', deliveryKey(outcome.deliveryId))
+      const row = known ?? (item && deliveryRowOf(item))
+      known = undefined
+      if (row === undefined) return { outcome: 'lost' }
+      if (item !== undefined && isRecorded(item, outcome)) return await recordedBefore(context, item, outcome)
       if (row.status !== 'pending' || !row.isHeld || row.dueAtUs !== outcome.heldUntilUs) return { outcome: 'lost' }
-      const webhook = await readWebhook(context, row.webhookId)
+      const { webhook } = await findWebhook(row.webhookId)
       const health = healthAfter(webhook, outcome, clock.nowUs())
       if (await write(outcome, row, webhook, health)) return { outcome: 'recorded', failingSinceUs: health?.failingSinceUs ?? null }
       await sleep(jitter(Math.min(tries, 3)))
@@ -68,8 +83,12 @@ export function attemptRecorder(context: DynamoContext): DeliveryStore['recordAt
     const replayId = counterOf(change)
     const also: Write[] = [...healthWrites(webhook, health), ...rowWrites(own.items.slice(0, OWN_TOGETHER))]
     if (also.length === 0 && replayId !== undefined) return await changeCounted(replayId, change)
+    if (also.length === 0) {
+      const result = await changeAlone(change)
+      if (result !== 'done' && result !== 'changed') throw result
+      return result === 'done'
+    }
     const rowWrite = writeOf(change)
-    if (also.length === 0) return (await dynamo.update('deliveries', deliveryKey(row.deliveryId), rowWrite)).isDone
     const count = replayId === undefined ? [] : [countWrite(replayId, [change])]
     if ((await dynamo.transact([rowWrite, ...also, ...count])) !== undefined) return false
     await insertRows(context, own.items.slice(OWN_TOGETHER))
