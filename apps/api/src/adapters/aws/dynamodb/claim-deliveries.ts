@@ -9,6 +9,7 @@ import { type DeliveryRow, deliveryKey, deliveryRowOf, duePlace, isForgotten, la
 import { type DuePlace, type DuePlaces, duePlaces } from './due-places.ts'
 import { eventBytes, readEvents } from './event-item.ts'
 import type { HeldRows } from './held-rows.ts'
+import type { LeftPlaces } from './left-places.ts'
 import type { Key } from './notation.ts'
 import { replayKey } from './replay-counts.ts'
 import { isRunning } from './replay-ends.ts'
@@ -19,6 +20,12 @@ import { webhookKey, webhookOf } from './webhook-item.ts'
 const MAX_EXAMINED = 1000
 /** Events that are read at once: they may weigh much, and a claim takes no more than its bytes. */
 const EVENTS_AT_ONCE = 25
+
+/** What this process knows from one claim to the next, and to the record. */
+export interface ClaimMemory {
+  heldRows: HeldRows
+  leftPlaces: LeftPlaces
+}
 
 interface Due {
   row: DeliveryRow
@@ -41,12 +48,11 @@ interface Progress {
 /**
  * How deliveries are claimed. The index says what may be due, the table what is, and the condition of its write whose it is. What the index does not know
  * yet the next claim finds; a claim whose answer is lost keeps its deliveries until its hold ends, as if its process had died.
- * @param heldRows gets those that are claimed
  */
-export async function claimDeliveries(context: DynamoContext, heldRows: HeldRows, query: ClaimQuery): Promise<Claim> {
+export async function claimDeliveries(context: DynamoContext, { heldRows, leftPlaces }: ClaimMemory, query: ClaimQuery): Promise<Claim> {
   const { webhookId, replayId, limit, heldUntilUs } = query
   const nowUs = context.clock.nowUs()
-  const places = duePlaces(context, query, nowUs, limit)
+  const places = duePlaces(context, query, nowUs, limit, leftPlaces.take(query))
   const keys = [webhookKey(webhookId), ...(replayId === null ? [] : [replayKey(replayId)]), ...query.paces.map(({ name }) => paceKey(name))]
   // The places are read with the others, for they are needed nearly always.
   const [items] = await Promise.all([context.dynamo.batchGet('webhooks', keys), places.nextUs()])
@@ -67,6 +73,8 @@ export async function claimDeliveries(context: DynamoContext, heldRows: HeldRows
   const paces = await claimAll(context, query, webhook, places, pacesOf(items, query.paces, nowUs), progress)
   const dueUs = earliest(progress.leftUs, await places.nextUs())
   for (const { row } of progress.deliveries) heldRows.keep(row, heldUntilUs)
+  // Where others are at work, too, they take what is left; and nothing that was looked at may be passed over by the next claim.
+  if (progress.losses === 0 && progress.leftUs.every((us) => us > nowUs)) leftPlaces.keep(query, places.left())
   const deliveries = progress.deliveries.sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ claimed }) => claimed)
   return { webhook: told, deliveries, nextAtUs: dueUs === null ? null : Math.max(dueUs, ...paces.map((pace) => pace.places.firstUs)) }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { frozenIndex, openDeliveries } from '../../../testing/delivery-session.ts'
-import { failsWith, hangs, lostAnswer } from '../../../testing/dynamodb-faults.ts'
+import { failsWith, hangs, lostAnswer, statementsFail } from '../../../testing/dynamodb-faults.ts'
 import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { attempt } from '../../../testing/faulty-store.ts'
@@ -17,7 +17,7 @@ import {
   statusesOf,
   stored,
 } from '../../conformance/delivery-harness.ts'
-import { newDelivery, newWebhook, savedWebhook } from '../../conformance/harness.ts'
+import { newDelivery, newEvent, newWebhook, savedWebhook } from '../../conformance/harness.ts'
 
 const endpointUrl = await dynamodbForTests()
 if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
@@ -59,16 +59,56 @@ function deliveryTests(endpointUrl: string): void {
       for (const { nextAtUs } of claims.slice(0, 2)) expect(nextAtUs).toBe(clock.nowUs() + 30_000_000)
     })
 
-    it('costs eight requests, however many it gives', async () => {
+    it('costs eight requests, however many it gives, and four while it knows from the one before what is next', async () => {
       const { store, other, proxy, suite } = await open()
       const webhook = await savedWebhook(other)
-      await stored(suite, webhook, 30)
+      await stored(suite, webhook, 40)
       await store.claimDeliveries(claimQuery(suite, webhook, { limit: 1 }))
-      for (const limit of [1, 25]) {
+      for (const [limit, given, queries] of [
+        [25, 25, 0],
+        [13, 13, 0],
+        [25, 1, 4],
+      ] as const) {
         proxy.reset()
-        expect((await store.claimDeliveries(claimQuery(suite, webhook, { limit }))).deliveries).toHaveLength(limit)
-        expect(proxy.counts().requests).toEqual({ Query: 4, BatchGetItem: 3, BatchExecuteStatement: 1 })
+        expect((await store.claimDeliveries(claimQuery(suite, webhook, { limit }))).deliveries).toHaveLength(given)
+        expect(proxy.counts().requests).toEqual({ ...(queries > 0 && { Query: queries }), BatchGetItem: 3, BatchExecuteStatement: 1 })
       }
+    })
+
+    it('goes through a long backlog in order, each once, however much it takes at a time', async () => {
+      const { store, other, suite } = await open()
+      const webhook = await savedWebhook(other)
+      const deliveries = await stored(suite, webhook, 150)
+      const ids: string[] = []
+      for (let n = 0; ids.length < deliveries.length && n < 50; n++) {
+        const { deliveries: some, nextAtUs } = await store.claimDeliveries(claimQuery(suite, webhook, { limit: 1 + ((n * 7) % 20) }))
+        ids.push(...some.map(({ deliveryId }) => deliveryId))
+        if (ids.length < deliveries.length) expect(nextAtUs).toBeLessThanOrEqual(suite.clock.nowUs())
+      }
+      expect(ids).toEqual(idsOfDeliveries(deliveries))
+      const { nextAtUs } = await store.claimDeliveries(claimQuery(suite, webhook))
+      expect(nextAtUs).toBeGreaterThan(suite.clock.nowUs())
+    })
+
+    it('passes over nothing that it looked at and left, for what it weighs', async () => {
+      const { store, other, suite } = await open()
+      const webhook = await savedWebhook(other)
+      const event = newEvent({ payload: `{"x":"${'x'.repeat(50_000)}"}` })
+      const deliveries = await stored(suite, webhook, 30, { event })
+      const ids: string[] = []
+      for (const maxBytes of [110_000, 10, 110_000, 10])
+        ids.push(...claimedIds(await store.claimDeliveries(claimQuery(suite, webhook, { limit: 8, maxBytes }))))
+      expect(ids).toEqual(idsOfDeliveries(deliveries).slice(0, 6))
+    })
+
+    it('finds what others have taken of what it knew to be next', async () => {
+      const { store, other, suite } = await open()
+      const webhook = await savedWebhook(other)
+      const deliveries = await stored(suite, webhook, 30)
+      const ids = claimedIds(await store.claimDeliveries(claimQuery(suite, webhook, { limit: 2 })))
+      ids.push(...claimedIds(await claim(suite, webhook, { limit: 20 })))
+      for (let n = 0; n < 3; n++) ids.push(...claimedIds(await store.claimDeliveries(claimQuery(suite, webhook, { limit: 4 }))))
+      expect(ids.toSorted()).toEqual(idsOfDeliveries(deliveries).toSorted())
     })
   })
 
@@ -103,6 +143,25 @@ function deliveryTests(endpointUrl: string): void {
       const results = await Promise.all(outcomes.map((one) => store.recordAttempts([one])))
       expect(results.flat()).toEqual(outcomes.map(() => ({ outcome: 'recorded', failingSinceUs: null })))
       expect(proxy.counts().requests).toEqual({ BatchGetItem: 1, BatchExecuteStatement: 1 })
+    })
+
+    it('waits alone when it is throttled', async () => {
+      const { store, other, proxy, suite } = await open()
+      const webhook = await savedWebhook(other)
+      await stored(suite, webhook, 5)
+      const outcomes = (await store.claimDeliveries(claimQuery(suite, webhook))).deliveries.map((claimed) => outcome(suite, claimed))
+      const slow = outcomes[0]?.deliveryId ?? ''
+      const throttled = statementsFail('ThrottlingError', (index) => index === 0)
+      proxy.rule({ operation: /^BatchExecuteStatement$/, when: ({ body }) => body.includes(slow), times: 4, fault: throttled })
+      const ended: string[] = []
+      await Promise.all(
+        outcomes.map(async (one) => {
+          expect(await store.recordAttempts([one])).toMatchObject([{ outcome: 'recorded' }])
+          ended.push(one.deliveryId)
+        }),
+      )
+      expect(ended).toHaveLength(5)
+      expect(ended.at(-1)).toBe(slow)
     })
 
     it("finds out that the row which it claimed is somebody else's by now", async () => {

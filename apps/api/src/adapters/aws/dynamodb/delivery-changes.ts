@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Lane } from '../../../webhook-ports.ts'
-import { chunksOf } from './client.ts'
+import { BATCH_WRITES, chunksOf } from './client.ts'
 import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { type DeliveryRow, deliveryKey, dueAttributes, duePlace, heldShard, laneOf, shardOfDelivery } from './delivery-item.ts'
 import type { DynamoError } from './errors.ts'
 import type { Item, Statement, StatementResult, Write } from './notation.ts'
 import { completeReplay, type ReplayEnds, replayCountWrite } from './replay-counts.ts'
+import { shareCalls } from './shared-calls.ts'
 
 /** A change of one row; it is made if the row is still as it was read. */
 export interface RowChange {
@@ -141,7 +142,7 @@ export async function changeTogether(
 export async function changeRows(context: DynamoContext, changes: readonly RowChange[]): Promise<ChangeResult[]> {
   const results = new Map<RowChange, ChangeResult>()
   const alone = changes.filter((change) => counterOf(change) === undefined)
-  for (const [index, result] of (await changeAlone(context, alone)).entries()) {
+  for (const [index, result] of (await changeAlone(alone, (some) => execute(context, some))).entries()) {
     const change = alone[index]
     if (change !== undefined) results.set(change, result)
   }
@@ -164,15 +165,37 @@ export async function changeRowsOrFail(context: DynamoContext, changes: readonly
   })
 }
 
+/** Calls for rows of many askers that are under way at once. */
+const SHARED_AT_ONCE = 2
+
+/**
+ * Changes rows that no replay counts, in requests that all share who ask at once. One that is throttled waits alone: the others have their answers, and its
+ * next try is in another request.
+ */
+export function sharedChanges(context: DynamoContext): (change: RowChange) => Promise<ChangeResult> {
+  const sharing = { most: BATCH_WRITES, atOnce: SHARED_AT_ONCE, keyOf: ({ row }: RowChange) => row.deliveryId }
+  const executeOne = shareCalls(sharing, (changes: readonly RowChange[]) => execute(context, changes))
+  return async (change) => {
+    const [result = 'changed'] = await changeAlone([change], (some) => Promise.all(some.map(executeOne)))
+    return result
+  }
+}
+
+const execute = ({ dynamo }: DynamoContext, changes: readonly RowChange[]): Promise<StatementResult[]> =>
+  dynamo.execute(changes.map(statementOf))
+
 /** How long what failed is tried again. */
 const TRY_AGAIN_MS = 4000
 
-async function changeAlone({ dynamo }: DynamoContext, changes: readonly RowChange[]): Promise<ChangeResult[]> {
+async function changeAlone(
+  changes: readonly RowChange[],
+  run: (changes: readonly RowChange[]) => Promise<StatementResult[]>,
+): Promise<ChangeResult[]> {
   const results = changes.map((): ChangeResult => 'changed')
   let left = changes.map((change, index) => ({ change, index, isUncertain: false }))
   const endMs = performance.now() + TRY_AGAIN_MS
   for (let tries = 1; left.length > 0; tries++) {
-    const answers = await dynamo.execute(left.map(({ change }) => statementOf(change)))
+    const answers = await run(left.map(({ change }) => change))
     for (const [n, one] of left.entries()) results[one.index] = resultOf(one, answers[n])
     left = left.flatMap(({ change, index, isUncertain }) => {
       const result = results[index]

@@ -31,6 +31,8 @@ export interface DuePlaces {
   giveBack(places: readonly DuePlace[]): void
   /** When the first of those left is due; a moment gone, for at once; null: there is none. */
   nextUs(): Promise<number | null>
+  /** Those that were read and are left, as far as it is known that nothing comes between them; in order, all of them due. */
+  left(): DuePlace[]
 }
 
 /** So many of a shard cost as much as one; and at first no more than the others, for a pace may allow very few. Further pages grow. */
@@ -38,8 +40,17 @@ const LEAST_PAGE = 16
 const LARGEST_FIRST_PAGE = 32
 const LARGEST_PAGE = 512
 
-/** @param count how many are wanted, about */
-export function duePlaces({ dynamo }: Pick<DynamoContext, 'dynamo'>, lane: Lane, nowUs: number, count: number): DuePlaces {
+/**
+ * @param count how many are wanted, about
+ * @param before those `left` by who looked a moment ago: they come first, without a request
+ */
+export function duePlaces(
+  { dynamo }: Pick<DynamoContext, 'dynamo'>,
+  lane: Lane,
+  nowUs: number,
+  count: number,
+  before: readonly DuePlace[] = [],
+): DuePlaces {
   const pageSize = Math.min(Math.max(LEAST_PAGE, firstPageSize(count, DELIVERY_SHARDS)), LARGEST_FIRST_PAGE)
   const farText = dueText(farthestUs(nowUs) + 1)
   const query = (where: string, values: Record<string, string>): Query => ({
@@ -49,10 +60,12 @@ export function duePlaces({ dynamo }: Pick<DynamoContext, 'dynamo'>, lane: Lane,
     values,
   })
   const keys = Array.from({ length: DELIVERY_SHARDS }, (_, shard) => laneShard(lane, shard))
-  const all = keys.map((key) => places(pageSize, (page) => dynamo.query({ ...query('', { lane: key }), ...page })))
+  /** Given back, or known before. */
+  const back: DuePlace[] = before.filter(({ place }) => dueTimeOf(place) <= nowUs)
+  const isBefore = new Set(back.map(({ place }) => place))
+  const isNew = ({ place }: DuePlace): boolean => !isBefore.has(place)
+  const all = keys.map((key) => places(pageSize, isNew, (page) => dynamo.query({ ...query('', { lane: key }), ...page })))
   let far: Places[] | undefined
-  /** Given back. */
-  const back: DuePlace[] = []
 
   /** Those at the far end: read already where a shard was short. */
   const farOnes = (): Places[] => {
@@ -60,7 +73,7 @@ export function duePlaces({ dynamo }: Pick<DynamoContext, 'dynamo'>, lane: Lane,
       const known = shard.rest()
       if (known !== undefined) return listed(known.filter(({ place }) => place >= farText))
       const lane = keys[index] ?? ''
-      return places(pageSize, (page) => dynamo.query({ ...query(' AND due >= :far', { lane, far: farText }), ...page }))
+      return places(pageSize, isNew, (page) => dynamo.query({ ...query(' AND due >= :far', { lane, far: farText }), ...page }))
     })
     return far
   }
@@ -90,6 +103,12 @@ export function duePlaces({ dynamo }: Pick<DynamoContext, 'dynamo'>, lane: Lane,
       // Those at the far end were all taken.
       return first === undefined || first.place >= farText ? null : dueTimeOf(first.place)
     },
+    left() {
+      const read = all.map((shard) => shard.read())
+      const [sureTo = ''] = [dueText(nowUs + 1), ...read.map(({ sureTo }) => sureTo)].sort()
+      const rest = read.flatMap(({ rest }) => rest.filter(({ place }) => place <= sureTo))
+      return [...back, ...rest.sort((a, b) => (a.place < b.place ? -1 : 1))]
+    },
   }
 }
 
@@ -100,32 +119,44 @@ interface Places {
   shift(): DuePlace | undefined
   /** All that are left, if they were read; else undefined. */
   rest(): DuePlace[] | undefined
+  /** What was read and is left; up to which place that is all there is. */
+  read(): { rest: readonly DuePlace[]; sureTo: string }
 }
 
-function places(firstPage: number, read: (page: Pick<Query, 'from' | 'limit'>) => Promise<{ items: Item[]; next: Query['from'] }>): Places {
+/** Behind every place. */
+const END = '~'
+
+function places(
+  firstPage: number,
+  isWanted: (place: DuePlace) => boolean,
+  read: (page: Pick<Query, 'from' | 'limit'>) => Promise<{ items: Item[]; next: Query['from'] }>,
+): Places {
   let buffer: DuePlace[] = []
   let from: Query['from']
   let limit = firstPage
   let isAtEnd = false
+  let sureTo = ''
   return {
     async peek() {
       while (buffer.length === 0 && !isAtEnd) {
         const { items, next } = await read({ from, limit })
         limit = Math.min(limit * 2, LARGEST_PAGE)
-        buffer = items.map((item) => ({ deliveryId: item.pk, place: item['due'] }))
+        buffer = items.map((item) => ({ deliveryId: item.pk, place: item['due'] })).filter(isWanted)
         from = next
         isAtEnd = next === undefined
+        sureTo = isAtEnd ? END : (items.at(-1)?.['due'] ?? sureTo)
       }
       return buffer[0]
     },
     shift: () => buffer.shift(),
     rest: () => (isAtEnd ? buffer : undefined),
+    read: () => ({ rest: buffer, sureTo }),
   }
 }
 
 function listed(all: DuePlace[]): Places {
   const left = [...all]
-  return { peek: async () => left[0], shift: () => left.shift(), rest: () => left }
+  return { peek: async () => left[0], shift: () => left.shift(), rest: () => left, read: () => ({ rest: left, sureTo: END }) }
 }
 
 async function firstOf(shards: readonly Places[]): Promise<(DuePlace & { of: Places }) | undefined> {

@@ -8,11 +8,11 @@ import type {
   StoredWebhook,
   WebhookHealth,
 } from '../../../webhook-ports.ts'
-import { BATCH_READS, BATCH_WRITES } from './client.ts'
+import { BATCH_READS } from './client.ts'
 import { jitter } from './connection.ts'
 import type { DynamoContext } from './context.ts'
 import { countedChanges } from './counted-changes.ts'
-import { changeRows, counterOf, countWrite, ended, heldBack, type RowChange, waiting, writeOf } from './delivery-changes.ts'
+import { counterOf, countWrite, ended, heldBack, type RowChange, sharedChanges, waiting, writeOf } from './delivery-changes.ts'
 import { type DeliveryRow, deliveryKey, deliveryRowOf, laneOf, withAttempt } from './delivery-item.ts'
 import { insertRows, type NewRows, newDeliveryRows, rowWrites, touchLanes } from './delivery-rows.ts'
 import { DynamoError } from './errors.ts'
@@ -27,8 +27,8 @@ import { readWebhook, readWebhooks, webhookKey } from './webhook-item.ts'
 const OWN_TOGETHER = 90
 /** Each try but the last met a change by somebody else. */
 const TRIES = 30
-/** Shared calls of a kind that are under way at once. */
-const AT_ONCE = 2
+/** Looks at webhooks that are under way at once. */
+const LOOKS_AT_ONCE = 2
 
 /**
  * Records outcomes, each in a commit of its own, in order. One whose row, webhook and replay stay as they are but for the row is a single update, which shares
@@ -38,10 +38,8 @@ const AT_ONCE = 2
 export function attemptRecorder(context: DynamoContext, heldRows: HeldRows): DeliveryStore['recordAttempts'] {
   const { dynamo, clock } = context
   const changeCounted = countedChanges(context)
-  const changeAlone = shareCalls({ most: BATCH_WRITES, atOnce: AT_ONCE, keyOf: ({ row }: RowChange) => row.deliveryId }, (changes) =>
-    changeRows(context, changes),
-  )
-  const findWebhook = shareCalls({ most: BATCH_READS, atOnce: AT_ONCE }, async (webhookIds: readonly string[]) => {
+  const changeAlone = sharedChanges(context)
+  const findWebhook = shareCalls({ most: BATCH_READS, atOnce: LOOKS_AT_ONCE }, async (webhookIds: readonly string[]) => {
     const webhooks = await readWebhooks(context, webhookIds)
     return webhookIds.map((webhookId) => ({ webhook: webhooks.get(webhookId) }))
   })
