@@ -113,19 +113,21 @@ export async function attemptDue(
   const heldUntilUs = app.clock.nowUs() + 30e6
   const { deliveries } = await store.claimDeliveries({ webhookId, replayId: null, limit: 100, maxBytes: 1e6, heldUntilUs, paces: [] })
   expect(deliveries.length).toBeGreaterThan(0)
-  const results = await store.recordAttempts(
-    deliveries.map(({ deliveryId, attemptCount }) => ({
-      deliveryId,
-      heldUntilUs,
-      attempt: attemptWith({ attempt: attemptCount + 1, ...fields }),
-      status,
-      dueAtUs: status === 'pending' ? app.clock.nowUs() + 5e6 : null,
-      succeeded: status === 'delivered',
-      alarms: false,
-      ownDeliveries: [],
-      recoveredDeliveries: [],
-    })),
-  )
+  const [first, ...others] = deliveries.map(({ deliveryId, attemptCount }) => ({
+    deliveryId,
+    heldUntilUs,
+    attempt: attemptWith({ attempt: attemptCount + 1, ...fields }),
+    status,
+    dueAtUs: status === 'pending' ? app.clock.nowUs() + 5e6 : null,
+    succeeded: status === 'delivered',
+    alarms: false,
+    ownDeliveries: [],
+    recoveredDeliveries: [],
+  }))
+  if (first === undefined) return
+  // The first alone: it may change the webhook's health, and the others would meet that.
+  const results = await store.recordAttempts([first])
+  results.push(...(await Promise.all(others.map((outcome) => store.recordAttempts([outcome])))).flat())
   expect(results.map(({ outcome }) => outcome)).toEqual(deliveries.map(() => 'recorded'))
 }
 
