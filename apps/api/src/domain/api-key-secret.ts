@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { newUuid } from './uuid.ts'
+import { newUuid } from '../uuid.ts'
 
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const PREFIX = 'trg_'

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { countLines, fullPlace, imported, newPlace } from '../testing/moves.ts'
+import { newUuid } from '../uuid.ts'
 import { createApiKey } from './api-keys.ts'
 import { lineOf } from './moved-out.ts'
-import { newUuid } from './uuid.ts'
 
 const BY = { principal: null, ip: null, requestId: null }
 

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import type { WholeDelivery } from '../move-ports.ts'
 import { EVENT_STATUSES, type EventRecord, PRIORITIES, SCOPES } from '../ports.ts'
+import { uuidTime } from '../uuid.ts'
 import {
   DELIVERY_STATUSES,
   DISABLED_REASONS,
@@ -17,7 +18,6 @@ import {
 } from '../webhook-ports.ts'
 import { MAX_PAYLOAD_BYTES } from './events.ts'
 import { parseRange } from './ip-address.ts'
-import { uuidTime } from './uuid.ts'
 import { isReplayPosition } from './walk-replay.ts'
 import { filterProblems } from './webhook-filter.ts'
 import { isWorkspaceId } from './workspaces.ts'

@@ -1,10 +1,10 @@
 /** Events about ourselves: they go to webhooks that ask for `triggers.*`, and are in no list and no inbox. */
 import type { EventRecord } from '../ports.ts'
+import { newUuid } from '../uuid.ts'
 import type { DisabledReason, NewDelivery, SendResult, StoredWebhook } from '../webhook-ports.ts'
 import { isOwnType } from './event-pattern.ts'
 import { matchesAny } from './match-webhooks.ts'
 import { formatTime } from './time.ts'
-import { newUuid } from './uuid.ts'
 import { filterMismatch } from './webhook-filter.ts'
 
 export const OWN_TYPES = ['triggers.webhook.disabled', 'triggers.webhook.recovered', 'triggers.delivery.dead'] as const

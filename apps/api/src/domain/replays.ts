@@ -1,13 +1,13 @@
 /** Replays: events of a span of time, sent to a webhook again. */
 import type { Deps } from '../deps.ts'
 import { validationError } from '../errors.ts'
+import { newUuid } from '../uuid.ts'
 import type { NewReplay, ReplayRecord, StoredWebhook } from '../webhook-ports.ts'
 import { auditEntry, type ChangedBy, differences } from './audit.ts'
 import { endDeliveries } from './end-deliveries.ts'
 import { hint } from './hint.ts'
 import { matchingEvents } from './replay-matches.ts'
 import { formatTime } from './time.ts'
-import { newUuid } from './uuid.ts'
 import { replayEnded, replayNotFound, webhookInactive } from './webhook-refusals.ts'
 import { findWebhook } from './webhooks.ts'
 

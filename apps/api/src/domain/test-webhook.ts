@@ -1,8 +1,8 @@
 import type { Deps } from '../deps.ts'
 import type { EventRecord } from '../ports.ts'
+import { newUuid } from '../uuid.ts'
 import type { SendResult } from '../webhook-ports.ts'
 import { deliveryRequest } from './delivery-request.ts'
-import { newUuid } from './uuid.ts'
 import { webhookNotFound } from './webhook-refusals.ts'
 import { findWebhook } from './webhooks.ts'
 

@@ -1,13 +1,13 @@
 /** Tables of DynamoDB with events in them, for tests of what changes such tables. */
 import type { Dynamo } from '../adapters/aws/dynamodb/client.ts'
 import { eventItems, fieldKey } from '../adapters/aws/dynamodb/event-item.ts'
-import { newId } from '../adapters/aws/dynamodb/ids.ts'
 import { migrate } from '../adapters/aws/dynamodb/migrations.ts'
 import type { Item } from '../adapters/aws/dynamodb/notation.ts'
 import { eventIndexOf } from '../adapters/aws/dynamodb/tables.ts'
 import { createWorkspaces, partitionOf } from '../adapters/aws/dynamodb/workspaces.ts'
 import { systemClock } from '../adapters/system-clock.ts'
 import type { EventRecord } from '../ports.ts'
+import { newUuid } from '../uuid.ts'
 import { testTables } from './dynamodb-tables.ts'
 
 export const DAY_US = 86_400e6
@@ -53,7 +53,7 @@ export async function writeEvents(
   const records = Array.from({ length: count }, (_, index): EventRecord => {
     const createdAtUs = atUs + index
     return {
-      eventId: newId(createdAtUs),
+      eventId: newUuid(createdAtUs),
       createdAtUs,
       source: `source-${index % 3}`,
       eventType: 'order.placed',

@@ -1,7 +1,7 @@
 import { DynamoDB } from '@aws-sdk/client-dynamodb'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { newId } from '../adapters/aws/dynamodb/ids.ts'
 import { makeTables } from '../adapters/aws/dynamodb/tables.ts'
+import { newUuid } from '../uuid.ts'
 import {
   brokenOff,
   cancelled,
@@ -237,7 +237,7 @@ function proxyTests(endpointUrl: string): void {
 
     it('has an index lag behind the table', async () => {
       const nowMs = 1_800_000_000_000
-      const [old, young] = [newId((nowMs - 5001) * 1000), newId((nowMs - 4999) * 1000)]
+      const [old, young] = [newUuid((nowMs - 5001) * 1000), newUuid((nowMs - 4999) * 1000)]
       for (const id of [old, young]) await put(id, { pending: { S: 'late' } })
       const read = async (index: boolean) => {
         const { Items } = await client.query({

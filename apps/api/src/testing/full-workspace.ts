@@ -3,8 +3,8 @@ import { newAuditEntry, newDelivery, newEvent, newReplay } from '../adapters/con
 import type { Deps } from '../deps.ts'
 import { createApiKey } from '../domain/api-keys.ts'
 import { ownEvent } from '../domain/own-events.ts'
-import { newUuid } from '../domain/uuid.ts'
 import { walkReplay } from '../domain/walk-replay.ts'
+import { newUuid } from '../uuid.ts'
 import type { AttemptOutcome, ClaimedDelivery, NewDelivery, StoredWebhook } from '../webhook-ports.ts'
 import { webhookRecord } from './webhook-records.ts'
 

@@ -6,11 +6,11 @@ import { createHttpOut } from '../adapters/http-out/http-out.ts'
 import type { SqliteStore } from '../adapters/sqlite/store.ts'
 import { systemClock } from '../adapters/system-clock.ts'
 import { parseConfig } from '../config.ts'
-import { newUuid } from '../domain/uuid.ts'
 import { openVault } from '../domain/vault.ts'
 import { createWebhookRing } from '../domain/webhook-ring.ts'
 import { newWebhookSecret } from '../domain/webhook-signing.ts'
 import type { Clock, NewEvent, Store } from '../ports.ts'
+import { newUuid } from '../uuid.ts'
 import type {
   DeliveryRecord,
   DeliveryStatus,

@@ -17,12 +17,12 @@ import {
   stored,
 } from './delivery-harness.ts'
 import {
+  anyUuid,
   createdIds,
   fiftyTimes,
   newAuditEntry,
   newDelivery,
   newEvent,
-  newUuid,
   newWebhook,
   newWorkspace,
   type StoreHarness,
@@ -80,7 +80,7 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
       expect(await store.getDelivery(newWorkspace(), id)).toBeUndefined()
       const other = await savedWebhook(store)
       expect(await store.getDelivery(other.workspaceId, id)).toBeUndefined()
-      for (const unknown of [newUuid(), `${id.slice(0, -4)}0000`, first?.eventId ?? '']) {
+      for (const unknown of [anyUuid(), `${id.slice(0, -4)}0000`, first?.eventId ?? '']) {
         expect(await store.getDelivery(webhook.workspaceId, unknown)).toBeUndefined()
       }
     })
@@ -107,10 +107,10 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
       await createdIds(store, newWorkspace(), [newEvent()])
       await fanOutAll(harness, [newDelivery(webhook, { eventId: twice }), newDelivery(webhook, { eventId: once })])
       await settle()
-      const asked = [once, none, twice, newUuid(), once]
+      const asked = [once, none, twice, anyUuid(), once]
       const known = [['pending'], [], ['delivered', 'pending'], [], ['pending']]
       expect(await store.deliveryStatuses(webhook.webhookId, asked)).toEqual(known)
-      expect(await store.deliveryStatuses(newUuid(), [once])).toEqual([[]])
+      expect(await store.deliveryStatuses(anyUuid(), [once])).toEqual([[]])
       expect(await store.deliveryStatuses(webhook.webhookId, [])).toEqual([])
     })
 
@@ -156,7 +156,7 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
         expect(await retry(webhook, open)).toMatchObject({ outcome: 'retried' })
         expect(await retry(webhook, open)).toEqual({ outcome: 'pending' })
         expect(await retry(await savedWebhook(store), ended)).toEqual({ outcome: 'not_found' })
-        expect(await retry(webhook, { ...ended, deliveryId: newUuid() })).toEqual({ outcome: 'not_found' })
+        expect(await retry(webhook, { ...ended, deliveryId: anyUuid() })).toEqual({ outcome: 'not_found' })
         expect(await retry(webhook, gone)).toEqual({ outcome: 'event_gone' })
         const inactive = await savedWebhook(store, { ...webhook, isActive: false })
         expect(await retry(webhook, ended)).toEqual({ outcome: 'inactive' })
@@ -280,8 +280,8 @@ export function deliverySuite(open: () => Promise<StoreHarness>): void {
       it('are none of a webhook or replay that there never was', async () => {
         const webhook = await savedWebhook(harness.store)
         const delivery = await one(webhook)
-        expect(await harness.store.moveDeliveries({ webhookId: newUuid(), to: 'cancelled', limit: 9 })).toBe(false)
-        const replayId = newUuid()
+        expect(await harness.store.moveDeliveries({ webhookId: anyUuid(), to: 'cancelled', limit: 9 })).toBe(false)
+        const replayId = anyUuid()
         expect(await harness.store.moveDeliveries({ webhookId: webhook.webhookId, replayId, to: 'cancelled', limit: 9 })).toBe(false)
         expect(await statusesOf(harness, webhook, [delivery])).toEqual(['pending'])
       })

@@ -11,7 +11,7 @@ import type {
   Outbox,
   StoredWebhook,
 } from '../../webhook-ports.ts'
-import { createdIds, fanOut, newAuditEntry, newDelivery, newEvent, newReplay, newUuid, type StoreHarness, savedWebhook } from './harness.ts'
+import { anyUuid, createdIds, fanOut, newAuditEntry, newDelivery, newEvent, newReplay, type StoreHarness, savedWebhook } from './harness.ts'
 
 /** Reads all that lies behind the mark, or what was fanned out. */
 export async function wholeOutbox(
@@ -162,7 +162,7 @@ export async function statusesOf(harness: StoreHarness, webhook: StoredWebhook, 
 
 export function newOwnEvent(createdAtUs: number): EventRecord {
   return {
-    eventId: newUuid(),
+    eventId: anyUuid(),
     createdAtUs,
     source: 'triggers',
     eventType: 'triggers.delivery.dead',

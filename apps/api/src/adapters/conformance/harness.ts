@@ -111,7 +111,7 @@ export function newAuditEntry(workspaceId: string | null, fields: Partial<NewAud
 }
 
 /** A UUID of version 7, with any time in it. */
-export function newUuid(): string {
+export function anyUuid(): string {
   const id = randomUUID()
   return `${id.slice(0, 14)}7${id.slice(15)}`
 }
@@ -119,7 +119,7 @@ export function newUuid(): string {
 /** A webhook that is not stored yet: active, for all events, in a workspace of its own by default. */
 export function newWebhook(fields: Partial<WebhookRecord> = {}): WebhookRecord {
   const secrets = [{ sealed: 'sealed-1', expiresAtUs: null }]
-  return webhookRecord({ webhookId: newUuid(), workspaceId: newWorkspace(), secrets, ...fields })
+  return webhookRecord({ webhookId: anyUuid(), workspaceId: newWorkspace(), secrets, ...fields })
 }
 
 /** Stores the webhook, or the change of it. */
@@ -132,7 +132,7 @@ export async function savedWebhook(store: Store, record: WebhookRecord = newWebh
 /** A replay of all that the webhook missed, not stored yet. */
 export function newReplay({ webhookId, workspaceId }: WebhookRecord, fields: Partial<NewReplay> = {}): NewReplay {
   return {
-    replayId: newUuid(),
+    replayId: anyUuid(),
     webhookId,
     workspaceId,
     sinceUs: 1_763_700_000_000_000,
@@ -157,7 +157,7 @@ export async function fanOut(store: Store, deliveries: readonly NewDelivery[]): 
 export function newDelivery({ webhookId }: Pick<WebhookRecord, 'webhookId'>, fields: Partial<NewDelivery> = {}): NewDelivery {
   return {
     webhookId,
-    eventId: newUuid(),
+    eventId: anyUuid(),
     eventType: 'suite.ran',
     dueAtUs: 1_763_700_000_000_000,
     replayId: null,

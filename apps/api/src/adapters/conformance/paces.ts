@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { ClaimQuery, StoredWebhook } from '../../webhook-ports.ts'
 import { claim, claimQuery, stored } from './delivery-harness.ts'
-import { fiftyTimes, newUuid, type StoreHarness, savedWebhook } from './harness.ts'
+import { anyUuid, fiftyTimes, type StoreHarness, savedWebhook } from './harness.ts'
 
 const SECOND_US = 1_000_000
 /** How late those who always ask may be. */
@@ -14,7 +14,7 @@ export function paceSuite(open: () => Promise<StoreHarness>): void {
       harness = await open()
     })
 
-    const paced = (perSecond: number, name = newUuid()): Pick<ClaimQuery, 'paces'> => ({ paces: [{ name, perSecond }] })
+    const paced = (perSecond: number, name = anyUuid()): Pick<ClaimQuery, 'paces'> => ({ paces: [{ name, perSecond }] })
     /** When each was claimed, by one who asks again and again. */
     const claimedAtUs = async (
       webhook: StoredWebhook,
@@ -93,8 +93,8 @@ export function paceSuite(open: () => Promise<StoreHarness>): void {
       const webhook = await savedWebhook(harness.store)
       await stored(harness, webhook, 300)
       const [slow, fast] = [
-        { name: newUuid(), perSecond: 5 },
-        { name: newUuid(), perSecond: 200 },
+        { name: anyUuid(), perSecond: 5 },
+        { name: anyUuid(), perSecond: 200 },
       ]
       const times = await claimedAtUs(webhook, { paces: [fast, slow] }, 4, () => 20_000)
       expect(mostInASecond(times)).toBeLessThanOrEqual(5)

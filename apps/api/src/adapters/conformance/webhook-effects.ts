@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { StoredWebhook } from '../../webhook-ports.ts'
 import {
+  anyUuid,
   createdIds,
   fanOut,
   newAuditEntry,
   newEvent,
-  newUuid,
   newWebhook,
   newWorkspace,
   type StoreHarness,
@@ -61,7 +61,7 @@ export function webhookEffectSuite(open: () => Promise<StoreHarness>): void {
         await savedWebhook(store, newWebhook({ workspaceId })),
         await savedWebhook(store, newWebhook({ workspaceId })),
       ]
-      const eventId = newUuid()
+      const eventId = anyUuid()
       const ownEvent = {
         eventId,
         createdAtUs: clock.nowUs(),

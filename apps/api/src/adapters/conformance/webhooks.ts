@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { WebhookRecord } from '../../webhook-ports.ts'
 import {
+  anyUuid,
   auditActions,
   fiftyTimes,
   newAuditEntry,
   newEvent,
-  newUuid,
   newWebhook,
   newWorkspace,
   type StoreHarness,
@@ -73,7 +73,7 @@ export function webhookSuite(open: () => Promise<StoreHarness>): void {
     it('does not find what is not there', async () => {
       const { store } = harness
       const webhook = await savedWebhook(store)
-      expect(await store.getWebhook(newUuid())).toBeUndefined()
+      expect(await store.getWebhook(anyUuid())).toBeUndefined()
       expect(await store.getWebhook(webhook.workspaceId)).toBeUndefined()
     })
 
@@ -185,7 +185,7 @@ export function webhookSuite(open: () => Promise<StoreHarness>): void {
       expect(await auditActions(store, workspaceId)).toEqual([`deleted.${results.indexOf(true)}`])
       expect(await store.getWebhook(webhookId)).toBeUndefined()
       expect(await store.listWebhooks({ workspaceId, limit: 10 })).toEqual({ webhooks: [kept], next: null })
-      expect(await store.deleteWebhook(newUuid(), newAuditEntry(workspaceId))).toBe(false)
+      expect(await store.deleteWebhook(anyUuid(), newAuditEntry(workspaceId))).toBe(false)
       expect(await auditActions(store, workspaceId)).toHaveLength(1)
     })
 

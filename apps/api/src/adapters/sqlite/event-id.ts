@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { microsecondsOf, uuidAt } from '../uuid-v7.ts'
+import { microsecondsOf, uuidAt } from '../../uuid.ts'
 
 /**
  * The time in an event's id is its `created_at`. Times are unique here, so the id leads to the row without an index of its own; the random

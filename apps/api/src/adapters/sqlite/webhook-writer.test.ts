@@ -6,12 +6,12 @@ import { expect, it, onTestFinished } from 'vitest'
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import {
+  anyUuid,
   createdIds,
   fanOut,
   newAuditEntry,
   newEvent,
   newReplay,
-  newUuid,
   newWebhook,
   newWorkspace,
   savedWebhook,
@@ -82,7 +82,7 @@ it('carries out each call once when a batch is undone and repeated call by call'
   const writer = openWriter(path)
   onTestFinished(() => writer.close())
   const kept = newWebhook()
-  const deletion = { webhookId: newUuid(), audit: auditRow(newAuditEntry(null)) }
+  const deletion = { webhookId: anyUuid(), audit: auditRow(newAuditEntry(null)) }
   const bad = { type: 'create', input: { workspaceId: 'w', rows: [eventRow(newEvent({ metadata: 'not JSON' }))] } } as const
   const replies = writer.run({ times: TIMES, calls: [saving(kept), { type: 'deleteWebhook', input: deletion }, bad] })
   expect(replies).toEqual([

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { newUuid } from '../../domain/uuid.ts'
 import { newWebhookSecret } from '../../domain/webhook-signing.ts'
 import { MAX_WEBHOOKS } from '../../domain/webhooks.ts'
 import { SCOPES } from '../../ports.ts'
 import { auditOf } from '../../testing/api-keys.ts'
 import { sharedApp, testApp } from '../../testing/test-app.ts'
 import { createWebhook, postWebhook, readWebhook, secretsOf } from '../../testing/webhooks.ts'
+import { newUuid } from '../../uuid.ts'
 
 const app = await sharedApp()
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { newUuid } from '../../domain/uuid.ts'
 import { expectRefused } from '../../testing/events.ts'
 import { sharedApp, testApp } from '../../testing/test-app.ts'
 import { createWebhook, postWebhook } from '../../testing/webhooks.ts'
+import { newUuid } from '../../uuid.ts'
 
 const app = await sharedApp()
 

@@ -1,7 +1,8 @@
 import type { AccessStore, AuditEntry } from '../../../ports.ts'
+import { newUuid } from '../../../uuid.ts'
 import { auditEntryOf, auditItem, auditPartition } from './audit.ts'
 import type { AccessContext } from './context.ts'
-import { lowestId, newId } from './ids.ts'
+import { lowestId } from './ids.ts'
 
 /** Behind every id. */
 const BEHIND_ALL = 'g'
@@ -39,7 +40,7 @@ export function createAuditLog({
 
     async appendAuditEntry(entry) {
       if (entry.workspaceId !== null) await workspaces.findOrMake(entry.workspaceId)
-      await dynamo.put('keys', auditItem({ ...entry, entryId: newId(commitClock.next()) }))
+      await dynamo.put('keys', auditItem({ ...entry, entryId: newUuid(commitClock.next()) }))
     },
   }
 }

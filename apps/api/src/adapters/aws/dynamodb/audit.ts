@@ -1,6 +1,7 @@
 import type { AuditEntry, NewAuditEntry } from '../../../ports.ts'
+import { newUuid } from '../../../uuid.ts'
 import { type Compressed, compressed, textOf } from './compressed.ts'
-import { newId, timeOf } from './ids.ts'
+import { timeOf } from './ids.ts'
 import type { Item, Write } from './notation.ts'
 
 /** The partition of a workspace's audit log; null: of the whole installation. */
@@ -8,7 +9,7 @@ export const auditPartition = (workspaceId: string | null): string => `audit#${w
 
 /** Appends an entry, as part of a transaction. @param createdAtUs its place in the log: of the commit clock */
 export function auditWrite(entry: NewAuditEntry, createdAtUs: number): Write {
-  return { table: 'keys', put: auditItem({ ...entry, entryId: newId(createdAtUs) }) }
+  return { table: 'keys', put: auditItem({ ...entry, entryId: newUuid(createdAtUs) }) }
 }
 
 /** An entry as it is stored. Its time is that of its id. */

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { newUuid } from '../../../uuid.ts'
 import type { AttemptRecord } from '../../../webhook-ports.ts'
 import { attemptsOf, duePlace, dueTimeOf, withAttempt } from './delivery-item.ts'
-import { newId } from './ids.ts'
 
 function attemptWith(attempt: number, responseBody: string): AttemptRecord {
   const answer = { statusCode: 500, error: null, responseBody, responseTruncated: false, retryReason: 'status_500' }
@@ -39,7 +39,7 @@ it('sorts places by time, then by id, and tells the time', () => {
   const time = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER })
   fc.assert(
     fc.property(time, time, (a, b) => {
-      const [one, two] = [newId(1), newId(2)]
+      const [one, two] = [newUuid(1), newUuid(2)]
       expect(dueTimeOf(duePlace(a, one))).toBe(a)
       expect(duePlace(a, two) < duePlace(b, one)).toBe(a < b)
       expect(duePlace(a, one) < duePlace(a, two)).toBe(true)

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { EventRecord } from '../../../ports.ts'
+import { newUuid } from '../../../uuid.ts'
 import { newEvent, newEventWith } from '../../conformance/harness.ts'
 import { eventItems, eventRecordOf, fieldKey, itemBytes, partKeys } from './event-item.ts'
-import { newId } from './ids.ts'
 
 const US = Date.parse('2025-11-21T08:00:00Z') * 1000
 const WORKSPACE = { workspaceId: 'ws', shards: [{ fromUs: 0, count: 1 }] }
 /** DynamoDB's limit. */
 const MAX_ITEM_BYTES = 409_600
 
-const eventId = newId(US)
+const eventId = newUuid(US)
 const itemsOf = (event: Parameters<typeof eventItems>[1], fields: readonly string[] = []) =>
   eventItems(WORKSPACE, event, eventId, { eventTtlUs: 86_400e6, indexes: { all: fields, ready: [] } })
 

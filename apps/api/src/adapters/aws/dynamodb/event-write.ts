@@ -1,9 +1,9 @@
 import { type NewEvent, StoreUnavailableError } from '../../../ports.ts'
+import { newUuid } from '../../../uuid.ts'
 import { BATCH_WRITES, chunksOf } from './client.ts'
 import type { DynamoContext } from './context.ts'
 import { DynamoError } from './errors.ts'
 import { type EventItems, eventItems, itemBytes } from './event-item.ts'
-import { newId } from './ids.ts'
 import type { Item } from './notation.ts'
 import type { Undo } from './undo-writes.ts'
 import type { Workspace } from './workspaces.ts'
@@ -63,7 +63,7 @@ export async function writeEvents(deps: EventWriteDeps, events: readonly TimedEv
   const results = new Map<TimedEvent, Written>()
   const prepared = events.flatMap((timed) => {
     try {
-      return [{ ...eventItems(timed.workspace, timed.event, newId(timed.us), deps.context), timed }]
+      return [{ ...eventItems(timed.workspace, timed.event, newUuid(timed.us), deps.context), timed }]
     } catch (error) {
       results.set(timed, { outcome: 'failed', error })
       return []

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type NewEvent, StoreUnavailableError } from '../../../ports.ts'
+import { newUuid } from '../../../uuid.ts'
 import { type DynamoContext, ttlOf } from './context.ts'
 import { type EventItems, eventItems } from './event-item.ts'
 import { type EventWriteDeps, lateness, type TimedEvent, timeLeftMs, type Written, writeParts } from './event-write.ts'
-import { newId, timeOf } from './ids.ts'
+import { timeOf } from './ids.ts'
 import type { Condition, Item, Key } from './notation.ts'
 
 const LIFETIME_US = 86_400e6
@@ -41,7 +42,7 @@ export function useKey(workspaceId: string, key: string): Key {
 /** Writes an event and the use of its key together, or finds what the key was used for. */
 export async function writeKeyed(deps: EventWriteDeps, timed: TimedEvent, idempotency: Idempotency): Promise<KeyedWrite> {
   const { context, undo } = deps
-  const items = eventItems(timed.workspace, timed.event, newId(timed.us), context)
+  const items = eventItems(timed.workspace, timed.event, newUuid(timed.us), context)
   const { parts } = items
   try {
     const error = parts.length === 0 ? undefined : await writeParts(deps, parts, timed)

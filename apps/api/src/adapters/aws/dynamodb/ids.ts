@@ -1,16 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { microsecondsOf, uuidAt } from '../../uuid-v7.ts'
-
-function tailOf(bytes: Buffer): string {
-  bytes.writeUInt8((bytes.readUInt8(0) & 0x3f) | 0x80, 0)
-  const hex = bytes.toString('hex', 0, 8)
-  return `${hex.slice(0, 4)}-${hex.slice(4)}`
-}
-
-/** @param us microseconds since the epoch */
-export function newId(us: number): string {
-  return uuidAt(us, tailOf(randomBytes(8)))
-}
+import { createHash } from 'node:crypto'
+import { microsecondsOf, tailOf, uuidAt } from '../../../uuid.ts'
 
 /** The same id for the same time and text. */
 export function derivedId(us: number, text: string): string {

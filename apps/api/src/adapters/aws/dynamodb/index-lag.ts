@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { newUuid } from '../../../uuid.ts'
 import { type DynamoContext, ttlOf } from './context.ts'
-import { newId } from './ids.ts'
 import { PENDING_INDEX } from './tables.ts'
 
 /** How often a probe is sent while anybody asks. */
@@ -44,7 +44,7 @@ export function createIndexLag({ dynamo, clock, settleUs }: Pick<DynamoContext, 
   }
 
   async function probe(): Promise<void> {
-    const sk = newId(clock.nowUs())
+    const sk = newUuid(clock.nowUs())
     await dynamo.put('events', { pk: partition, sk, pending: partition, ttl: ttlOf(clock.nowUs()) })
     const writtenAtMs = performance.now()
     waitingSinceMs = writtenAtMs

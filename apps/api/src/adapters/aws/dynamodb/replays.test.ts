@@ -4,9 +4,9 @@ import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
 import { type DynamodbProxy, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
+import { newUuid } from '../../../uuid.ts'
 import type { NewDelivery, NewReplay, ReplayStore, StoredWebhook } from '../../../webhook-ports.ts'
-import { auditActions, newAuditEntry, newDelivery, newReplay, newUuid, savedWebhook } from '../../conformance/harness.ts'
-import { newId } from './ids.ts'
+import { anyUuid, auditActions, newAuditEntry, newDelivery, newReplay, savedWebhook } from '../../conformance/harness.ts'
 import { runningReplayKey } from './replay-counts.ts'
 import type { DynamoStore } from './store.ts'
 import { webhookKey } from './webhook-item.ts'
@@ -43,7 +43,7 @@ function replayTests(endpointUrl: string): void {
   }
 
   const deliveriesOf = (webhook: StoredWebhook, { replayId }: NewReplay, count: number): NewDelivery[] =>
-    Array.from({ length: count }, () => newDelivery(webhook, { replayId, eventId: newId(webhook.createdAtUs) }))
+    Array.from({ length: count }, () => newDelivery(webhook, { replayId, eventId: newUuid(webhook.createdAtUs) }))
 
   const step = (
     { replayId }: NewReplay,
@@ -223,7 +223,7 @@ function replayTests(endpointUrl: string): void {
     it('is not named as running by an entry that nobody came to remove', async () => {
       const { other, dynamo, replay } = await opened()
       await other.endReplay(replay.replayId, 'failed', null)
-      for (const replayId of [replay.replayId, newUuid()]) {
+      for (const replayId of [replay.replayId, anyUuid()]) {
         await dynamo.put('webhooks', runningReplayKey(replayId))
         expect(await other.listRunningReplays({ limit: 10 })).toEqual({ replayIds: [], next: null })
         expect(await dynamo.get('webhooks', runningReplayKey(replayId))).toBeUndefined()

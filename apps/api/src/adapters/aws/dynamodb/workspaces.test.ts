@@ -2,8 +2,8 @@ import { expect, it } from 'vitest'
 import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
+import { newUuid } from '../../../uuid.ts'
 import { fiftyTimes, newWorkspace } from '../../conformance/harness.ts'
-import { newId } from './ids.ts'
 import { makeTables } from './tables.ts'
 import { createWorkspaces, partitionOf, shardCount, shardOf, WORKSPACE_LIFETIME_US } from './workspaces.ts'
 
@@ -41,7 +41,7 @@ async function workspaceTests(endpointUrl: string): Promise<void> {
         { fromUs: 0, count: 4 },
         { fromUs, count: 16 },
       ])
-      const [early, late] = [newId(fromUs - 1).replace(/..$/, 'ff'), newId(fromUs).replace(/..$/, 'ff')]
+      const [early, late] = [newUuid(fromUs - 1).replace(/..$/, 'ff'), newUuid(fromUs).replace(/..$/, 'ff')]
       expect([shardOf(workspace, early), shardOf(workspace, late)]).toEqual([3, 15])
       expect(before && shardOf(before, early)).toBe(3)
       expect(partitionOf(workspace, 15)).toBe(`${workspaceId}#15`)
