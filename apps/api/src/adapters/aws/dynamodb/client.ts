@@ -35,6 +35,8 @@ import {
 export const BATCH_WRITES = 25
 export const BATCH_READS = 100
 export const TRANSACTION_WRITES = 100
+/** Requests of one caller's statements that are under way at once: thousands of rows at once would run into the time limits of all. */
+const STATEMENT_CALLS = 8
 
 /**
  * The way to DynamoDB: every call ends in time, and fails as `DynamoError` and nothing else. What was throttled is asked again with jitter for as
@@ -237,7 +239,7 @@ export function createDynamo(options: DynamoOptions) {
       }
     },
 
-    /** Conditional writes, each on its own, any number; one result each, in order. One that may have been done unknown to us is `failed`. */
+    /** Conditional writes, each on its own, any number, a few requests at a time; one result each, in order. One that may have been done unknown to us is `failed`. */
     async execute(statements: readonly Statement[]): Promise<StatementResult[]> {
       const run = async (chunk: readonly Statement[]): Promise<StatementResult[]> => {
         const Statements = chunk.map(({ table, text, parameters }) => ({
@@ -253,7 +255,14 @@ export function createDynamo(options: DynamoOptions) {
           return chunk.map(() => ({ outcome: 'failed', error: failure }))
         }
       }
-      return (await Promise.all(chunksOf(statements, BATCH_WRITES).map(run))).flat()
+      const chunks = chunksOf(statements, BATCH_WRITES)
+      const results: StatementResult[][] = []
+      let next = 0
+      const worker = async (): Promise<void> => {
+        for (let index = next++; index < chunks.length; index = next++) results[index] = await run(chunks[index] ?? [])
+      }
+      await Promise.all(Array.from({ length: STATEMENT_CALLS }, worker))
+      return results.flat()
     },
 
     close,

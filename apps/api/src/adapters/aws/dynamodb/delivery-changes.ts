@@ -167,13 +167,14 @@ export async function changeRowsOrFail(context: DynamoContext, changes: readonly
 
 /** Calls for rows of many askers that are under way at once. */
 const SHARED_AT_ONCE = 2
+const FULL_AT_ONCE = 8
 
 /**
  * Changes rows that no replay counts, in requests that all share who ask at once. One that is throttled waits alone: the others have their answers, and its
  * next try is in another request.
  */
 export function sharedChanges(context: DynamoContext): (change: RowChange) => Promise<ChangeResult> {
-  const sharing = { most: BATCH_WRITES, atOnce: SHARED_AT_ONCE, keyOf: ({ row }: RowChange) => row.deliveryId }
+  const sharing = { most: BATCH_WRITES, atOnce: SHARED_AT_ONCE, fullAtOnce: FULL_AT_ONCE, keyOf: ({ row }: RowChange) => row.deliveryId }
   const executeOne = shareCalls(sharing, (changes: readonly RowChange[]) => execute(context, changes))
   return async (change) => {
     const [result = 'changed'] = await changeAlone([change], (some) => Promise.all(some.map(executeOne)))

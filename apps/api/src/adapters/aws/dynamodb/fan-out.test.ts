@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { failsWith, lostAnswer } from '../../../testing/dynamodb-faults.ts'
+import { failsWith, hangs, lostAnswer, statementsFail } from '../../../testing/dynamodb-faults.ts'
 import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
 import { type FaultRule, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
@@ -29,9 +30,11 @@ function fanOutTests(endpointUrl: string): void {
     clock.advance({ seconds: 11 })
     const interests = new Map([[workspaceId, ['']]])
     /** Looks and fans out as a worker does, as far as it is told. */
-    const pass = async (by: typeof store, { limit, after }: { limit: number; after?: string }) => {
+    const pass = async (by: typeof store, { limit, after, copies = 1 }: { limit: number; after?: string; copies?: number }) => {
       const { stored, events, mark } = await by.readOutbox({ after, limit, maxBytes: 1e6, interests })
-      const deliveries = events.map(({ eventId }) => newDelivery(webhook, { eventId, dueAtUs: clock.nowUs() }))
+      const deliveries = Array.from({ length: copies }, () =>
+        events.map(({ eventId }) => newDelivery(webhook, { eventId, dueAtUs: clock.nowUs() })),
+      ).flat()
       return { mark, isDone: await by.fanOut({ from: stored, to: mark, deliveries }) }
     }
     const delivered = async () => {
@@ -92,6 +95,48 @@ function fanOutTests(endpointUrl: string): void {
     expect(await other.fanOut({ from: stored, to: eventIds[9] ?? '', deliveries })).toBe(false)
     expect(proxy.counts().requests).toEqual({ PutItem: 1, GetItem: 1 })
     expect(await delivered()).toEqual(eventIds.slice(0, 4))
+  })
+
+  it('goes on for as long as it gets on, however slow the table is', { timeout: 120_000 }, async () => {
+    await using all = await prepared()
+    const { other, proxy, eventIds, pass, delivered } = all
+    const onlyTheFirst = statementsFail('ThrottlingError', (index) => index > 0)
+    const slow = proxy.rule({
+      operation: /^BatchExecuteStatement$/,
+      fault: async (call) => {
+        await sleep(700)
+        return await onlyTheFirst(call)
+      },
+    })
+    expect((await pass(other, { limit: 100 })).isDone).toBe(true)
+    expect(slow.hits()).toBe(eventIds.length)
+    expect(await delivered()).toEqual(eventIds)
+  })
+
+  it('is given up when nothing gets through any more, and what is there stays', { timeout: 120_000 }, async () => {
+    await using all = await prepared()
+    const { store, other, proxy, eventIds, pass, delivered } = all
+    proxy.rule({ operation: /^BatchExecuteStatement$/, times: 1, fault: statementsFail('ThrottlingError', (index) => index > 2) })
+    proxy.rule({ operation: /^BatchExecuteStatement$/, fault: statementsFail('ThrottlingError', () => true) })
+    await expect(pass(other, { limit: 100 })).rejects.toThrow('DynamoDB')
+    expect(await delivered()).toEqual(eventIds.slice(0, 3))
+    expect((await pass(store, { limit: 100 })).isDone).toBe(true)
+    expect(await delivered()).toEqual(eventIds)
+  })
+
+  it('asks for a few of many deliveries at a time', async () => {
+    await using all = await prepared()
+    const { other, proxy, eventIds, pass, delivered } = all
+    const { fault, waiting, release } = hangs()
+    proxy.rule({ operation: /^BatchExecuteStatement$/, fault })
+    const passing = pass(other, { limit: 100, copies: 30 })
+    await expect.poll(waiting, { timeout: 20_000 }).toBe(8)
+    await sleep(200)
+    expect(waiting()).toBe(8)
+    proxy.removeRules()
+    await release('carried out')
+    expect((await passing).isDone).toBe(true)
+    expect(new Set(await delivered())).toEqual(new Set(eventIds))
   })
 
   it('waits until the deliveries are where claims look for them', async () => {

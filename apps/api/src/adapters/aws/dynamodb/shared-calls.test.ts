@@ -44,6 +44,29 @@ describe('shared calls', () => {
     expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10, 12, 14])
   })
 
+  it('are more at once while they are full', async () => {
+    const { ask, calls, askedFor } = doubling({ most: 2, atOnce: 1, fullAtOnce: 3 })
+    const answers = [1, 2, 3, 4, 5, 6, 7, 8, 9].map(ask)
+    await turn()
+    expect(askedFor()).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ])
+    calls[1]?.end()
+    await turn()
+    expect(askedFor().slice(3)).toEqual([[7, 8]])
+    // What is left is no full one: it waits until no other is under way.
+    calls[0]?.end()
+    calls[2]?.end()
+    await turn()
+    expect(askedFor()).toHaveLength(4)
+    calls[3]?.end()
+    await turn()
+    calls[4]?.end()
+    expect(await Promise.all(answers)).toEqual([2, 4, 6, 8, 10, 12, 14, 16, 18])
+  })
+
   it('keep apart what no call may have twice', async () => {
     const { ask, calls, askedFor } = doubling({ most: 10, atOnce: 1, keyOf: (number) => String(number % 10) })
     const answers = [1, 11, 2, 21].map(ask)

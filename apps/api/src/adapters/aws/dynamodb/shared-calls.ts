@@ -3,6 +3,8 @@ export interface Sharing<Asked> {
   most: number
   /** Calls under way at once. */
   atOnce: number
+  /** Of full calls more may be: slow ones must not hold up all others. Absent: as many. */
+  fullAtOnce?: number
   /** What no call may have twice; absent: a call takes anything together. */
   keyOf?(asked: Asked): string
   /** Nothing is asked or under way any more. */
@@ -21,19 +23,21 @@ interface Waiting<Asked, Answer> {
  * @param run gives one answer each, in order; all whom it rejects are told so
  */
 export function shareCalls<Asked, Answer>(
-  { most, atOnce, keyOf, onIdle }: Sharing<Asked>,
+  { most, atOnce, fullAtOnce = atOnce, keyOf, onIdle }: Sharing<Asked>,
   run: (asked: readonly Asked[]) => Promise<readonly Answer[]>,
 ): (asked: Asked) => Promise<Answer> {
   let queue: Waiting<Asked, Answer>[] = []
   let underWay = 0
   let isPlanned = false
 
+  const maySend = (): boolean => queue.length > 0 && underWay < (queue.length >= most ? fullAtOnce : atOnce)
+
   function plan(): void {
-    if (isPlanned || queue.length === 0 || underWay >= atOnce) return
+    if (isPlanned || !maySend()) return
     isPlanned = true
     setImmediate(() => {
       isPlanned = false
-      while (queue.length > 0 && underWay < atOnce) void send(take())
+      while (maySend()) void send(take())
     })
   }
 
