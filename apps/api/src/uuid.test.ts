@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { newUuid, uuidTime } from './uuid.ts'
+import { newUuid, randomTail, uuidTime } from './uuid.ts'
 
 const NOW_US = Date.UTC(2025, 10, 21, 8) * 1000
 
@@ -23,4 +23,8 @@ it('has its time in it, and no other UUID has one', () => {
   for (const other of ['3f2504e0-4f89-41d3-9a0c-0305e82c3301', '01932d5e-7c1a-7fff-9d0a-5f3e2b1c4d6e', 'shop', '']) {
     expect(uuidTime(other)).toBeUndefined()
   }
+})
+
+it('does not repeat a tail', () => {
+  expect(new Set(Array.from({ length: 5000 }, randomTail)).size).toBe(5000)
 })

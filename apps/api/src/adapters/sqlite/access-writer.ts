@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { SaveResult } from '../../ports.ts'
+import { randomTail } from '../../uuid.ts'
 import type { AuditRow } from './access-row.ts'
 import { ACCESS_WRITES } from './access-sql.ts'
 import { prepareAll } from './database.ts'
-import { randomTail } from './event-id.ts'
 import type { AccessWriterCalls, CallOf, InputOf } from './protocol.ts'
 import type { Workspaces } from './workspaces.ts'
 

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { randomTail } from '../../uuid.ts'
 import type { NewDelivery } from '../../webhook-ports.ts'
 import type { CommitClock } from './commit-clock.ts'
 import { prepareAll } from './database.ts'
 import { DELIVERY_INSERTS } from './delivery-sql.ts'
-import { addressOf, randomTail } from './event-id.ts'
+import { addressOf } from './event-id.ts'
 
 /**
  * Stores new deliveries in the transaction that is open, each with a place of its own behind all others.

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { microsecondsOf, uuidAt } from '../../uuid.ts'
 
 /**
@@ -8,22 +7,6 @@ import { microsecondsOf, uuidAt } from '../../uuid.ts'
 export interface EventAddress {
   seq: number
   tail: string
-}
-
-const POOL_BYTES = 8192
-let pool = randomBytes(POOL_BYTES)
-let used = 0
-
-/** 62 random bits behind the RFC's variant, as the id spells them: `xxxx-xxxxxxxxxxxx`. */
-export function randomTail(): string {
-  if (used === POOL_BYTES) {
-    pool = randomBytes(POOL_BYTES)
-    used = 0
-  }
-  pool[used] = ((pool[used] ?? 0) & 0x3f) | 0x80
-  const hex = pool.toString('hex', used, used + 8)
-  used += 8
-  return `${hex.slice(0, 4)}-${hex.slice(4)}`
 }
 
 /**
