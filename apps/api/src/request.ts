@@ -59,6 +59,7 @@ export const METADATA_PARAMETER = 'metadata.{key}'
 
 function readQuery(url: string, schema: z.ZodObject | undefined) {
   const start = url.indexOf('?')
+  if (start < 0 && schema === undefined) return undefined
   const values: Record<string, unknown> = {}
   const metadata: Record<string, string> = {}
   const names = new Set<string>()
@@ -129,14 +130,21 @@ function readIncoming(incoming: IncomingMessage, maxBytes: number): Promise<Buff
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
+    let isWhole = false
     incoming.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length > maxBytes) reject(bodyTooLarge(maxBytes))
       else chunks.push(chunk)
     })
-    incoming.on('end', () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)))
+    incoming.on('end', () => {
+      isWhole = true
+      resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
+    })
     incoming.on('error', reject)
-    incoming.on('close', () => reject(new Error('The connection was closed.')))
+    // Every request is closed in the end, and an error costs more than reading a small body.
+    incoming.on('close', () => {
+      if (!isWhole) reject(new Error('The connection was closed.'))
+    })
   })
 }
 
