@@ -5,7 +5,7 @@ import { StoreUnavailableError } from '../../ports.ts'
 import { sqsForTests } from '../../testing/elasticmq.ts'
 import { sqsError, startSqsProxy } from '../../testing/sqs-proxy.ts'
 import { testQueues } from '../../testing/sqs-queues.ts'
-import { MAX_DELAY_MS } from '../../webhook-ports.ts'
+import { type Job, MAX_DELAY_MS } from '../../webhook-ports.ts'
 import { enqueueAll, FOR_EVER_MS, jobsOf, LONG_MS, newJob, newJobs, receiveAll, receiveOne, sorted } from '../conformance/queue-harness.ts'
 
 const endpointUrl = await sqsForTests()
@@ -231,11 +231,20 @@ function suite(url: string): void {
       const startMs = performance.now()
       controller.abort()
       expect(await received).toEqual([])
-      expect(performance.now() - startMs).toBeLessThan(200)
+      // Long before the request to SQS ends.
+      expect(performance.now() - startMs).toBeLessThan(10_000)
       const jobs = newJobs(3)
       await enqueueAll(queue, jobs)
+      // Some may have come for the one that went away, and come again a moment later than the others.
+      const next: Job[] = []
       await expect
-        .poll(async () => sorted(jobsOf(await receiveAll({ queue, ...unhurried }, 1000))), { timeout: 5000 })
+        .poll(
+          async () => {
+            next.push(...jobsOf(await receiveAll({ queue, ...unhurried })))
+            return sorted(next)
+          },
+          { timeout: 20_000 },
+        )
         .toEqual(sorted(jobs))
     })
 
@@ -246,7 +255,7 @@ function suite(url: string): void {
       await sleep(300)
       const startMs = performance.now()
       await queue.close()
-      expect(performance.now() - startMs).toBeLessThan(1500)
+      expect(performance.now() - startMs).toBeLessThan(10_000)
       expect(await received).toEqual([])
       const { queue: next } = await open({ queueName })
       const job = newJob()
