@@ -1,3 +1,4 @@
+import { mapAtOnce } from './at-once.ts'
 import { type DynamoContext, ttlOf } from './context.ts'
 import { DynamoError } from './errors.ts'
 import { spreadOfText } from './ids.ts'
@@ -100,17 +101,11 @@ function startsOf(unitUs: number, fromUs: number, toUs: number): number[] {
 }
 
 /** The workspaces of each partition, in its place. */
-async function membersOf({ dynamo }: DynamoContext, partitions: readonly string[]): Promise<string[][]> {
-  const members: string[][] = []
-  let at = 0
-  async function readOn(): Promise<void> {
-    for (let index = at++; index < partitions.length; index = at++) {
-      const own: string[] = []
-      members[index] = own
-      const query = { table: 'webhooks' as const, where: 'pk = :pk', values: { pk: partitions[index] }, attributes: 'pk, sk' }
-      for await (const { sk } of dynamo.queryAll(query)) own.push(sk)
-    }
-  }
-  await Promise.all(Array.from({ length: QUERIES_AT_ONCE }, readOn))
-  return members
+function membersOf({ dynamo }: DynamoContext, partitions: readonly string[]): Promise<string[][]> {
+  return mapAtOnce(partitions, QUERIES_AT_ONCE, async (partition) => {
+    const members: string[] = []
+    const query = { table: 'webhooks' as const, where: 'pk = :pk', values: { pk: partition }, attributes: 'pk, sk' }
+    for await (const { sk } of dynamo.queryAll(query)) members.push(sk)
+    return members
+  })
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DynamoDBDocument, type QueryCommandInput, type TransactWriteCommandInput } from '@aws-sdk/lib-dynamodb'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { isThrottled } from '../errors.ts'
+import { mapAtOnce } from './at-once.ts'
 import { CALL_MS, type CallOptions, createConnection, type DynamoOptions, isRefusal, jitter } from './connection.ts'
 import { DynamoError, dynamoErrorOf } from './errors.ts'
 import {
@@ -255,14 +256,7 @@ export function createDynamo(options: DynamoOptions) {
           return chunk.map(() => ({ outcome: 'failed', error: failure }))
         }
       }
-      const chunks = chunksOf(statements, BATCH_WRITES)
-      const results: StatementResult[][] = []
-      let next = 0
-      const worker = async (): Promise<void> => {
-        for (let index = next++; index < chunks.length; index = next++) results[index] = await run(chunks[index] ?? [])
-      }
-      await Promise.all(Array.from({ length: STATEMENT_CALLS }, worker))
-      return results.flat()
+      return (await mapAtOnce(chunksOf(statements, BATCH_WRITES), STATEMENT_CALLS, run)).flat()
     },
 
     close,

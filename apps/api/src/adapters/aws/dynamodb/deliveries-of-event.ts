@@ -1,4 +1,4 @@
-import { chunksOf } from './client.ts'
+import { mapAtOnce } from './at-once.ts'
 import type { DynamoContext } from './context.ts'
 import { changeRowsOrFail, ended } from './delivery-changes.ts'
 import { type DeliveryRow, deliveryKey, deliveryRowOf } from './delivery-item.ts'
@@ -29,9 +29,7 @@ export async function indexedDeliveries({ dynamo, clock }: DynamoContext, eventI
     for await (const item of dynamo.queryAll(query)) items.push(item)
     return items
   }
-  const found: Item[][] = []
-  for (const chunk of chunksOf(eventIds, AT_ONCE)) found.push(...(await Promise.all(chunk.map(ofEvent))))
-  return found
+  return await mapAtOnce(eventIds, AT_ONCE, ofEvent)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Lane, NewDelivery } from '../../../webhook-ports.ts'
-import { chunksOf } from './client.ts'
+import { mapAtOnce } from './at-once.ts'
 import { DELIVERY_EXTRA_US, type DynamoContext, ttlOf } from './context.ts'
 import { newDeliveryItem } from './delivery-item.ts'
 import { derivedId, spreadOfText, timeOf } from './ids.ts'
@@ -82,9 +82,7 @@ const touches = new WeakMap<DynamoContext, Map<string, { touchedUs: number; dueA
  * would keep its rows waiting.
  */
 export async function touchLanes(context: DynamoContext, lanes: NewRows['lanes']): Promise<void> {
-  for (const chunk of chunksOf(lanes, AT_ONCE)) {
-    await Promise.all(chunk.map(({ lane, dueAtUs }) => touchLane(context, laneEntryKey(lane), dueAtUs)))
-  }
+  await mapAtOnce(lanes, AT_ONCE, ({ lane, dueAtUs }) => touchLane(context, laneEntryKey(lane), dueAtUs))
 }
 
 async function touchLane(context: DynamoContext, key: Key, dueAtUs: number): Promise<void> {

@@ -1,5 +1,6 @@
 import type { IdempotencyRecord, ImportOutcome } from '../../../move-ports.ts'
 import type { EventRecord } from '../../../ports.ts'
+import { mapAtOnce } from './at-once.ts'
 import { BATCH_WRITES, chunksOf } from './client.ts'
 import { type DynamoContext, ttlOf } from './context.ts'
 import { DynamoError } from './errors.ts'
@@ -49,7 +50,5 @@ export async function importIdempotencyKeys(
     const free = { condition: 'attribute_not_exists(pk) OR expiresAtUs <= :now', values: { now: clock.nowUs() } }
     return (await dynamo.put('events', item, free)).isDone ? 'written' : 'there'
   }
-  const outcomes: ImportOutcome[] = []
-  for (const chunk of chunksOf(keys, AT_ONCE)) outcomes.push(...(await Promise.all(chunk.map(importOne))))
-  return outcomes
+  return await mapAtOnce(keys, AT_ONCE, importOne)
 }

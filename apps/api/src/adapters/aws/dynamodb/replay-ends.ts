@@ -1,4 +1,5 @@
 import type { NewAuditEntry } from '../../../ports.ts'
+import { mapAtOnce } from './at-once.ts'
 import { auditWrite } from './audit.ts'
 import { BATCH_WRITES, chunksOf, type Dynamo } from './client.ts'
 import type { DynamoContext } from './context.ts'
@@ -92,7 +93,7 @@ export async function runningReplaysOf(context: DynamoContext, webhookId: string
 
 /** Ends what did not fit into the transaction that ends their webhook. Those that end otherwise meanwhile are passed over. */
 export async function endReplays(context: DynamoContext, replayIds: readonly string[], status: ReplayEnd): Promise<void> {
-  for (const chunk of chunksOf(replayIds, AT_ONCE)) await Promise.all(chunk.map((id) => endReplay(context, id, status, null)))
+  await mapAtOnce(replayIds, AT_ONCE, (id) => endReplay(context, id, status, null))
 }
 
 /** Removes what names ended replays as running. It is no harm when it fails: who reads such an entry looks at the replay, too. */
