@@ -4,6 +4,16 @@ import { DYNAMODB_LOCAL } from './java-programs.ts'
 import { type JavaServer, startJavaServer } from './java-server.ts'
 
 /**
+ * Where the DynamoDB of all files of vitest's project `dynamodb` is, which is left out, loudly, where there can be none: `dynamodb-setup.ts`.
+ * @throws Error in any other run that names none
+ */
+export function dynamodbUrl(): string {
+  const url = process.env['DYNAMODB_ENDPOINT_URL']
+  if (url === undefined) throw new Error('Tests of DynamoDB are of the project `dynamodb`, or need DYNAMODB_ENDPOINT_URL.')
+  return url
+}
+
+/**
  * Where a DynamoDB for tests is: the one that `DYNAMODB_ENDPOINT_URL` names, else a DynamoDB Local that ends with this process.
  * @returns undefined where there is neither that nor a JDK; it has been said on standard error
  */

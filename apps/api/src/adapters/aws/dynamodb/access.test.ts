@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, expect, it } from 'vitest'
 import { type AccessStore, type ApiKeyRecord, StoreUnavailableError } from '../../../ports.ts'
 import { cancelled, failsWith, lostAnswer, statementsFail } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
@@ -13,13 +13,7 @@ import { CommitClock } from './commit-clock.ts'
 import { makeTables } from './tables.ts'
 import { createWorkspaces } from './workspaces.ts'
 
-const endpointUrl = await dynamodbForTests()
-
-if (endpointUrl === undefined) {
-  it.skip('keeps access right when DynamoDB fails: needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-} else {
-  await accessTests(endpointUrl)
-}
+await accessTests(dynamodbUrl())
 
 async function accessTests(endpointUrl: string): Promise<void> {
   const { newPrefix, dynamoOf, endTtl } = testTables(endpointUrl)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
 import { newEvent, newWorkspace, query } from '../../conformance/harness.ts'
@@ -84,21 +84,18 @@ describe('the clock guard', () => {
   })
 })
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else {
-  const tables = testTables(endpointUrl)
+const endpointUrl = dynamodbUrl()
+const tables = testTables(endpointUrl)
 
-  it.each([3e6, -3e6])('refuses writes with a clock that is out by %i µs, and still reads', async (outUs) => {
-    const clock = { nowUs: () => systemClock.nowUs() + outUs }
-    const workspace = newWorkspace()
-    const { store, tablePrefix } = await tables.open({ clock, settleMs: 1000, guardClock: true })
-    await expect(store.createEvents(workspace, [newEvent()])).rejects.toThrow(/clock of this server/)
-    await expect(store.createEvents(workspace, [newEvent({ idempotency: { key: 'k', fingerprint: new Uint8Array(32) } })])).rejects.toThrow(
-      /clock of this server/,
-    )
-    expect((await store.listEvents(query(workspace))).events).toEqual([])
-    const { store: right } = await tables.open({ tablePrefix, guardClock: true })
-    expect(await right.createEvents(workspace, [newEvent()])).toMatchObject([{ outcome: 'created' }])
-  })
-}
+it.each([3e6, -3e6])('refuses writes with a clock that is out by %i µs, and still reads', async (outUs) => {
+  const clock = { nowUs: () => systemClock.nowUs() + outUs }
+  const workspace = newWorkspace()
+  const { store, tablePrefix } = await tables.open({ clock, settleMs: 1000, guardClock: true })
+  await expect(store.createEvents(workspace, [newEvent()])).rejects.toThrow(/clock of this server/)
+  await expect(store.createEvents(workspace, [newEvent({ idempotency: { key: 'k', fingerprint: new Uint8Array(32) } })])).rejects.toThrow(
+    /clock of this server/,
+  )
+  expect((await store.listEvents(query(workspace))).events).toEqual([])
+  const { store: right } = await tables.open({ tablePrefix, guardClock: true })
+  expect(await right.createEvents(workspace, [newEvent()])).toMatchObject([{ outcome: 'created' }])
+})

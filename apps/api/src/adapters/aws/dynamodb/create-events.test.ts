@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { CreateResult, NewEvent, Store } from '../../../ports.ts'
 import { failsWith, leavesUndone } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
@@ -10,9 +10,7 @@ import { openFaultyStore } from '../../../testing/faulty-store.ts'
 import { storedItems } from '../../../testing/stored-items.ts'
 import { createdIds, newEvent, newWorkspace, query } from '../../conformance/harness.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else createTests(endpointUrl)
+createTests(dynamodbUrl())
 
 const many = (count: number, fields: Partial<NewEvent> = {}) => Array.from({ length: count }, () => newEvent(fields))
 const outcomesOf = (results: readonly CreateResult[]) => results.map(({ outcome }) => outcome)

@@ -9,7 +9,7 @@ import {
   lostAnswer,
   statementsFail,
 } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import type { FaultRule } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { attempt, type FaultyStore, openFaultyStore } from '../../../testing/faulty-store.ts'
@@ -17,9 +17,7 @@ import type { ClaimedDelivery, DeliveryRecord, StoredWebhook } from '../../../we
 import { claimQuery, failure, outcome } from '../../conformance/delivery-harness.ts'
 import { createdIds, newAuditEntry, newDelivery, newEvent, newReplay, savedWebhook } from '../../conformance/harness.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else deliveryFaultTests(endpointUrl)
+deliveryFaultTests(dynamodbUrl())
 
 const EVENTS = 24
 const WORKERS = 3

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type DeliverySession, openDeliveries } from '../../../testing/delivery-session.ts'
 import { hangs } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import type { Lane, StoredWebhook } from '../../../webhook-ports.ts'
 import { live, newOwnEvent } from '../../conformance/delivery-harness.ts'
@@ -10,9 +10,7 @@ import { createDynamo } from './client.ts'
 import { insertRows, laneEntryKey, newDeliveryRows, touchLanes } from './delivery-rows.ts'
 import { dueLanes } from './due-lanes.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else laneTests(endpointUrl)
+laneTests(dynamodbUrl())
 
 const MINUTE_S = 60
 const MINUTE_US = 60_000_000

@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { failsWith, hangs, lostAnswer, statementsFail } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { type FaultRule, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
 import { createdIds, newDelivery, newEvent, savedWebhook } from '../../conformance/harness.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else describe('fan-out on DynamoDB', () => fanOutTests(endpointUrl))
+describe('fan-out on DynamoDB', () => fanOutTests(dynamodbUrl()))
 
 function fanOutTests(endpointUrl: string): void {
   const { open } = testTables(endpointUrl)

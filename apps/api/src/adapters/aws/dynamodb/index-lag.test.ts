@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { createdIds, idsOf, newEvent, newWorkspace, query } from '../../conformance/harness.ts'
 import { systemClock } from '../../system-clock.ts'
@@ -14,9 +14,7 @@ import { createWorkspaces } from './workspaces.ts'
 
 const SETTLE_US = 50_000
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else describe('the lag of the indexes', () => lagTests(endpointUrl))
+describe('the lag of the indexes', () => lagTests(dynamodbUrl()))
 
 function lagTests(endpointUrl: string): void {
   const { open, dynamoOf } = testTables(endpointUrl)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { StoreUnavailableError } from '../../../ports.ts'
 import { type Fault, failsWith, hangs, lostAnswer } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
 import { openFaultyStore } from '../../../testing/faulty-store.ts'
@@ -16,9 +16,7 @@ const plain = newEvent()
 const keyed = newEvent({ idempotency: { key: 'k', fingerprint: new Uint8Array(32) } })
 const large = newEvent({ payload: JSON.stringify({ data: randomBytes(700_000).toString('base64') }) })
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else lateTests(endpointUrl)
+lateTests(dynamodbUrl())
 
 function lateTests(endpointUrl: string): void {
   const tables = testTables(endpointUrl)

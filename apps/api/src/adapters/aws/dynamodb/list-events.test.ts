@@ -2,19 +2,18 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { EventFilter, NewEvent, Store } from '../../../ports.ts'
 import { failsWith } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { type DynamodbProxy, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
+import { followed } from '../../../testing/skewed-writers.ts'
 import { allPages, createdIds, idsOf, newEvent, newEventWith, newWorkspace, query } from '../../conformance/harness.ts'
 import type { Dynamo } from './client.ts'
 import { CommitClock } from './commit-clock.ts'
 import { createListEvents } from './list-events.ts'
 import { createWorkspaces } from './workspaces.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else describe('lists of events on DynamoDB', () => listTests(endpointUrl))
+describe('lists of events on DynamoDB', () => listTests(dynamodbUrl()))
 
 function listTests(endpointUrl: string): void {
   const { open, dynamoOf } = testTables(endpointUrl)
@@ -152,22 +151,10 @@ function listTests(endpointUrl: string): void {
   })
 
   it('hides nothing from a reader that follows cursors when the clocks of writers differ', async () => {
-    const [right, slow, fast] = [new FakeClock(), new FakeClock(), new FakeClock()]
-    slow.advance({ seconds: -2 })
-    fast.advance({ seconds: 2 })
-    const { store: reader, tablePrefix } = await open({ clock: right })
-    const writers = [reader, (await open({ clock: slow, tablePrefix })).store, (await open({ clock: fast, tablePrefix })).store]
-    const workspaceId = newWorkspace()
-    const written: string[] = []
-    const seen: string[] = []
-    let after: string | undefined
-    for (let round = 0; round < 30; round++) {
-      for (const writer of writers) if (round < 12) written.push(...(await createdIds(writer, workspaceId, [newEvent()])))
-      for (const clock of [right, slow, fast]) clock.advance({ us: 900_000 })
+    const { written, seen } = await followed(open, async (reader, workspaceId, after) => {
       const { events, next } = await reader.listEvents(query(workspaceId, { filter: { status: 'pending' }, limit: 3, after }))
-      seen.push(...idsOf(events))
-      after = next ?? events.at(-1)?.eventId ?? after
-    }
+      return { events, next: next ?? events.at(-1)?.eventId ?? after }
+    })
     expect(seen).toEqual(written.toSorted())
   })
 

@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { Store } from '../../../ports.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import {
@@ -44,44 +44,40 @@ it.each([
   "text: 'SELECT pk FROM $table WHERE n > 1'",
 ])('would find one: %s', (text) => expect(text).toMatch(SCANS))
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) {
-  it.skip('asks DynamoDB for no scan: needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-} else {
-  const { open } = testTables(endpointUrl)
+const endpointUrl = dynamodbUrl()
+const { open } = testTables(endpointUrl)
 
-  it('asks DynamoDB for no scan, whatever is asked of the store', async () => {
-    const proxy = await startDynamodbProxy(endpointUrl, { countsUnits: false })
-    try {
-      const { store } = await open({ endpointUrl: proxy.url, settleMs: 500 })
-      const asked = new Set<string | symbol>()
-      const watched = new Proxy(store, {
-        get(target, name) {
-          asked.add(name)
-          return Reflect.get(target, name)
-        },
-      })
-      await useEvents(watched)
-      await useKeys(watched)
-      await useWebhooks(watched)
-      await moveWorkspace(watched)
-      await store.limiter.take('bucket', 1000)
-      await watched.sweep(100)
-      await watched.close()
-      const others = ['limiter', 'onCommit']
-      expect([...asked].toSorted()).toEqual(
-        Object.keys(store)
-          .filter((name) => !others.includes(name))
-          .toSorted(),
-      )
-      const { requests } = proxy.counts()
-      expect(Object.keys(requests).filter((operation) => !OPERATIONS.includes(operation))).toEqual([])
-      expect(requests).toMatchObject({ Query: expect.any(Number) })
-    } finally {
-      await proxy.close()
-    }
-  })
-}
+it('asks DynamoDB for no scan, whatever is asked of the store', async () => {
+  const proxy = await startDynamodbProxy(endpointUrl, { countsUnits: false })
+  try {
+    const { store } = await open({ endpointUrl: proxy.url, settleMs: 500 })
+    const asked = new Set<string | symbol>()
+    const watched = new Proxy(store, {
+      get(target, name) {
+        asked.add(name)
+        return Reflect.get(target, name)
+      },
+    })
+    await useEvents(watched)
+    await useKeys(watched)
+    await useWebhooks(watched)
+    await moveWorkspace(watched)
+    await store.limiter.take('bucket', 1000)
+    await watched.sweep(100)
+    await watched.close()
+    const others = ['limiter', 'onCommit']
+    expect([...asked].toSorted()).toEqual(
+      Object.keys(store)
+        .filter((name) => !others.includes(name))
+        .toSorted(),
+    )
+    const { requests } = proxy.counts()
+    expect(Object.keys(requests).filter((operation) => !OPERATIONS.includes(operation))).toEqual([])
+    expect(requests).toMatchObject({ Query: expect.any(Number) })
+  } finally {
+    await proxy.close()
+  }
+})
 
 async function useEvents(store: Store): Promise<void> {
   const workspaceId = newWorkspace()

@@ -1,17 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { Store } from '../../../ports.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { type DynamodbProxy, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
+import { followed } from '../../../testing/skewed-writers.ts'
 import type { Outbox } from '../../../webhook-ports.ts'
 import { createdIds, idsOf, newEvent, newWorkspace } from '../../conformance/harness.ts'
 import { lowestId, timeOf } from './ids.ts'
 import { OUTBOX_KEY } from './outbox-mark.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else describe('the outbox on DynamoDB', () => outboxTests(endpointUrl))
+describe('the outbox on DynamoDB', () => outboxTests(dynamodbUrl()))
 
 function outboxTests(endpointUrl: string): void {
   const { open, dynamoOf } = testTables(endpointUrl)
@@ -154,22 +153,10 @@ function outboxTests(endpointUrl: string): void {
   })
 
   it('misses no event of writers whose clocks differ', async () => {
-    const [right, slow, fast] = [new FakeClock(), new FakeClock(), new FakeClock()]
-    slow.advance({ seconds: -2 })
-    fast.advance({ seconds: 2 })
-    const { store: reader, tablePrefix } = await open({ clock: right })
-    const writers = [reader, (await open({ clock: slow, tablePrefix })).store, (await open({ clock: fast, tablePrefix })).store]
-    const workspaceId = newWorkspace()
-    const written: string[] = []
-    const seen: string[] = []
-    let after: string | undefined
-    for (let round = 0; round < 30; round++) {
-      for (const writer of writers) if (round < 12) written.push(...(await createdIds(writer, workspaceId, [newEvent()])))
-      for (const clock of [right, slow, fast]) clock.advance({ us: 900_000 })
-      const look = await reader.readOutbox({ after, limit: 4, maxBytes: 1e6, interests: interestIn(workspaceId) })
-      seen.push(...idsOf(look.events))
-      after = look.mark
-    }
+    const { written, seen } = await followed(open, async (reader, workspaceId, after) => {
+      const { events, mark } = await reader.readOutbox({ after, limit: 4, maxBytes: 1e6, interests: interestIn(workspaceId) })
+      return { events, next: mark }
+    })
     expect(seen).toEqual(written.toSorted())
   })
 

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { type RateLimiter, StoreUnavailableError } from '../../../ports.ts'
 import { failsWith, lostAnswer } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
@@ -12,13 +12,7 @@ import { createDynamo } from './client.ts'
 import { createDynamoRateLimiter } from './rate-limiter.ts'
 import { makeTables } from './tables.ts'
 
-const endpointUrl = await dynamodbForTests()
-
-if (endpointUrl === undefined) {
-  it.skip("keeps the limiter's contract: needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL", () => {})
-} else {
-  limiterTests(endpointUrl)
-}
+limiterTests(dynamodbUrl())
 
 function limiterTests(endpointUrl: string): void {
   const { newPrefix, dynamoOf, endTtl } = testTables(endpointUrl)

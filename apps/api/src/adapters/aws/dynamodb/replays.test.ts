@@ -1,45 +1,31 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import type { Store } from '../../../ports.ts'
 import { failsWith, hangs, lostAnswer } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
-import { type DynamodbProxy, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
-import { FakeClock } from '../../../testing/fake-clock.ts'
+import { openFaultyStore } from '../../../testing/faulty-store.ts'
 import { newUuid } from '../../../uuid.ts'
 import type { NewDelivery, NewReplay, ReplayStore, StoredWebhook } from '../../../webhook-ports.ts'
 import { anyUuid, auditActions, newAuditEntry, newDelivery, newReplay, savedWebhook } from '../../conformance/harness.ts'
 import { runningReplayKey } from './replay-counts.ts'
-import type { DynamoStore } from './store.ts'
 import { webhookKey } from './webhook-item.ts'
 
-const endpointUrl = await dynamodbForTests()
-
-if (endpointUrl === undefined) {
-  it.skip('walks replays: needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-} else {
-  replayTests(endpointUrl)
-}
+replayTests(dynamodbUrl())
 
 /** More than two transactions take. */
 const MANY = 250
 
 function replayTests(endpointUrl: string): void {
-  const { open, dynamoOf } = testTables(endpointUrl)
-  const proxies: DynamodbProxy[] = []
-  afterAll(async () => {
-    for (const proxy of proxies) await proxy.close()
-  })
+  const tables = testTables(endpointUrl)
 
-  /** Two stores on the same tables, and a webhook; what the first asks goes through the proxy. */
+  /** Two stores on the same tables, and a webhook with a replay. */
   async function opened() {
-    const clock = new FakeClock()
-    const proxy = await startDynamodbProxy(endpointUrl)
-    proxies.push(proxy)
-    const { store, tablePrefix } = await open({ clock, endpointUrl: proxy.url })
-    const { store: other } = await open({ clock, tablePrefix })
+    const session = await openFaultyStore(tables, endpointUrl)
+    const { other, tablePrefix } = session
     const webhook = await savedWebhook(other)
     const replay = newReplay(webhook)
     await other.createReplay(replay, newAuditEntry(null))
-    return { clock, proxy, store, other, dynamo: dynamoOf(tablePrefix), webhook, replay }
+    return { ...session, dynamo: tables.dynamoOf(tablePrefix), webhook, replay }
   }
 
   const deliveriesOf = (webhook: StoredWebhook, { replayId }: NewReplay, count: number): NewDelivery[] =>
@@ -51,7 +37,7 @@ function replayTests(endpointUrl: string): void {
     fields: Partial<Parameters<ReplayStore['advanceReplay']>[0]> = {},
   ) => ({ replayId, from: null, to: 'a', matched: deliveries.length, deliveries, isWalked: false, ...fields })
 
-  async function eventIdsOf(store: DynamoStore, { workspaceId, webhookId }: StoredWebhook): Promise<string[]> {
+  async function eventIdsOf(store: Store, { workspaceId, webhookId }: StoredWebhook): Promise<string[]> {
     const { deliveries } = await store.listDeliveries({ workspaceId, webhookId, limit: 1000, maxBytes: 1e7 })
     return deliveries.map(({ eventId }) => eventId).sort()
   }

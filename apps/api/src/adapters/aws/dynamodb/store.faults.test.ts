@@ -10,15 +10,13 @@ import {
   lostAnswer,
   statementsFail,
 } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import type { FaultRule } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { expectKept, expectWorking, prepare, useEvents } from '../../../testing/event-session.ts'
 import { openFaultyStore } from '../../../testing/faulty-store.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else faultTests(endpointUrl)
+faultTests(dynamodbUrl())
 
 const all = () => true
 const everySecond = (index: number) => index % 2 === 0

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, onTestFinished } from 'vitest'
 import { lostAnswer } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { createdIdsOf, keyedEvent, listed, markedEvent, unavailable } from '../../../testing/event-session.ts'
@@ -10,9 +10,7 @@ import { newWorkspace } from '../../conformance/harness.ts'
 
 const SETTLE_MS = 4000
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else raceTests(endpointUrl)
+raceTests(dynamodbUrl())
 
 function raceTests(endpointUrl: string): void {
   const tables = testTables(endpointUrl)

@@ -1,9 +1,10 @@
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import type { Store } from '../../../ports.ts'
 import { failsWith, hangs, lostAnswer } from '../../../testing/dynamodb-faults.ts'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
-import { type DynamodbProxy, startDynamodbProxy } from '../../../testing/dynamodb-proxy.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
-import { FakeClock } from '../../../testing/fake-clock.ts'
+import type { FakeClock } from '../../../testing/fake-clock.ts'
+import { openFaultyStore } from '../../../testing/faulty-store.ts'
 import type { ReplayRecord, StoredWebhook } from '../../../webhook-ports.ts'
 import { newOwnEvent } from '../../conformance/delivery-harness.ts'
 import {
@@ -18,31 +19,15 @@ import {
 } from '../../conformance/harness.ts'
 import { chunksOf } from './client.ts'
 import { replayKey } from './replay-counts.ts'
-import type { DynamoStore } from './store.ts'
 
-const endpointUrl = await dynamodbForTests()
-
-if (endpointUrl === undefined) {
-  it.skip('writes webhooks: needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-} else {
-  webhookTests(endpointUrl)
-}
+webhookTests(dynamodbUrl())
 
 function webhookTests(endpointUrl: string): void {
-  const { open, dynamoOf } = testTables(endpointUrl)
-  const proxies: DynamodbProxy[] = []
-  afterAll(async () => {
-    for (const proxy of proxies) await proxy.close()
-  })
+  const tables = testTables(endpointUrl)
 
-  /** Two stores on the same tables; what the first asks goes through the proxy. */
   async function opened() {
-    const clock = new FakeClock()
-    const proxy = await startDynamodbProxy(endpointUrl)
-    proxies.push(proxy)
-    const { store, tablePrefix } = await open({ clock, endpointUrl: proxy.url })
-    const { store: other } = await open({ clock, tablePrefix })
-    return { clock, proxy, store, other, dynamo: dynamoOf(tablePrefix) }
+    const session = await openFaultyStore(tables, endpointUrl)
+    return { ...session, dynamo: tables.dynamoOf(session.tablePrefix) }
   }
 
   const ownDeliveries = (webhook: StoredWebhook, clock: FakeClock, count: number) =>
@@ -51,23 +36,23 @@ function webhookTests(endpointUrl: string): void {
       return newDelivery(webhook, { eventId: ownEvent.eventId, eventType: ownEvent.eventType, ownEvent })
     })
 
-  async function eventIdsOf(store: DynamoStore, { workspaceId, webhookId }: StoredWebhook): Promise<string[]> {
+  async function eventIdsOf(store: Store, { workspaceId, webhookId }: StoredWebhook): Promise<string[]> {
     const { deliveries } = await store.listDeliveries({ workspaceId, webhookId, limit: 500, maxBytes: 1e7 })
     return deliveries.map(({ eventId }) => eventId)
   }
 
-  async function startedReplays(store: DynamoStore, webhook: StoredWebhook, count: number): Promise<string[]> {
+  async function startedReplays(store: Store, webhook: StoredWebhook, count: number): Promise<string[]> {
     const replays = Array.from({ length: count }, () => newReplay(webhook))
     for (const chunk of chunksOf(replays, 8)) await Promise.all(chunk.map((replay) => store.createReplay(replay, newAuditEntry(null))))
     return replays.map(({ replayId }) => replayId)
   }
 
-  async function replaysOf(store: DynamoStore, { webhookId }: StoredWebhook): Promise<ReplayRecord[]> {
+  async function replaysOf(store: Store, { webhookId }: StoredWebhook): Promise<ReplayRecord[]> {
     const pages = await pagesOf((after) => store.listReplays({ webhookId, limit: 50, after }))
     return pages.flatMap((page) => page.replays)
   }
 
-  const switchedOff = (store: DynamoStore, webhook: StoredWebhook) => savedWebhook(store, { ...webhook, isActive: false })
+  const switchedOff = (store: Store, webhook: StoredWebhook) => savedWebhook(store, { ...webhook, isActive: false })
 
   describe('a webhook in DynamoDB', () => {
     it('is saved with more own deliveries than a transaction takes, and with none when it was changed meanwhile', async () => {

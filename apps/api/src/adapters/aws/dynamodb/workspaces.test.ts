@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { dynamodbForTests } from '../../../testing/dynamodb-local.ts'
+import { dynamodbUrl } from '../../../testing/dynamodb-local.ts'
 import { testTables } from '../../../testing/dynamodb-tables.ts'
 import { FakeClock } from '../../../testing/fake-clock.ts'
 import { newUuid } from '../../../uuid.ts'
@@ -7,13 +7,7 @@ import { fiftyTimes, newWorkspace } from '../../conformance/harness.ts'
 import { makeTables } from './tables.ts'
 import { createWorkspaces, partitionOf, shardCount, shardOf, WORKSPACE_LIFETIME_US } from './workspaces.ts'
 
-const endpointUrl = await dynamodbForTests()
-
-if (endpointUrl === undefined) {
-  it.skip('spreads workspaces over shards: needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-} else {
-  await workspaceTests(endpointUrl)
-}
+await workspaceTests(dynamodbUrl())
 
 async function workspaceTests(endpointUrl: string): Promise<void> {
   const { newPrefix, dynamoOf } = testTables(endpointUrl)
