@@ -11,7 +11,7 @@ import { retryDelivery } from './retry-delivery.ts'
 
 export function createDeliveryStore(context: DynamoContext): DeliveryStore {
   const heldRows = createHeldRows()
-  const memory = { heldRows, leftPlaces: createLeftPlaces() }
+  const memory = { heldRows, leftPlaces: createLeftPlaces(context.clock) }
   return {
     claimDeliveries: (query) => claimDeliveries(context, memory, query),
     recordAttempts: attemptRecorder(context, heldRows),

@@ -71,7 +71,7 @@ function stateOf(row: DeliveryRow): { equal: Record<string, unknown>; missing: s
 }
 
 /** The change as part of a transaction. */
-export function writeOf({ row, set, remove }: RowChange): Write & { update: string } {
+export function writeOf({ row, set, remove }: RowChange): Write {
   const { equal, missing } = stateOf(row)
   const names: Record<string, string> = {}
   const values: Record<string, unknown> = {}

@@ -1,4 +1,5 @@
 import type { DeliveryRow } from './delivery-item.ts'
+import { Handover } from './handover.ts'
 
 /** Attempts of one that failed often weigh more than the request that they would save. */
 const MAX_ATTEMPTS_BYTES = 10_000
@@ -9,19 +10,16 @@ const MAX_ROWS = 5000
  * still so.
  */
 export function createHeldRows() {
-  const rows = new Map<string, DeliveryRow>()
+  const rows = new Handover<DeliveryRow>(MAX_ROWS)
   return {
     /** @param row as it was before the claim */
     keep(row: DeliveryRow, heldUntilUs: number): void {
       if ((row.attempts?.length ?? 0) > MAX_ATTEMPTS_BYTES) return
-      const [eldest] = rows.keys()
-      if (rows.size >= MAX_ROWS && eldest !== undefined) rows.delete(eldest)
-      rows.set(row.deliveryId, { ...row, dueAtUs: heldUntilUs, isHeld: true, ownEvent: null })
+      rows.keep(row.deliveryId, { ...row, dueAtUs: heldUntilUs, isHeld: true, ownEvent: null })
     },
     /** Gives it away, once; undefined: it is to be read. */
     take(deliveryId: string, heldUntilUs: number): DeliveryRow | undefined {
-      const row = rows.get(deliveryId)
-      rows.delete(deliveryId)
+      const row = rows.take(deliveryId)
       return row?.dueAtUs === heldUntilUs ? row : undefined
     },
   }

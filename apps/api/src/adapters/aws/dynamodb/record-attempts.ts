@@ -86,9 +86,8 @@ export function attemptRecorder(context: DynamoContext, heldRows: HeldRows): Del
       if (result !== 'done' && result !== 'changed') throw result
       return result === 'done'
     }
-    const rowWrite = writeOf(change)
     const count = replayId === undefined ? [] : [countWrite(replayId, [change])]
-    if ((await dynamo.transact([rowWrite, ...also, ...count])) !== undefined) return false
+    if ((await dynamo.transact([writeOf(change), ...also, ...count])) !== undefined) return false
     await insertRows(context, own.items.slice(OWN_TOGETHER))
     if (replayId !== undefined) await completeReplay(context, replayId)
     return true
