@@ -8,6 +8,7 @@ import { globSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { lintWorkflows } from './lint-workflows.ts'
+import { UNHANDLED_ERRORS, type UnhandledError } from './unhandled-errors.ts'
 
 const root = join(import.meta.dirname, '..')
 /** Where each package's `test` script leaves vitest's JSON report. */
@@ -49,6 +50,14 @@ function fail(what: string): void {
   failures.push(what)
 }
 
+/** @returns the absolute paths of these reports, of all packages that left one */
+function reportsOf(...reports: readonly string[]): string[] {
+  return globSync(
+    reports.map((report) => `{apps,packages,sdks,docs}/*/${report}`),
+    { cwd: root },
+  ).map((path) => join(root, path))
+}
+
 /** Vitest's JSON report, as far as it is read here. */
 interface Report {
   testResults: {
@@ -86,6 +95,13 @@ function countReport(path: string): { failed: number } {
   return { failed }
 }
 
+/** Adds what went wrong outside every test of a package, each as one failed. */
+function countUnhandled(path: string): { failed: number } {
+  const errors: UnhandledError[] = JSON.parse(readFileSync(path, 'utf8'))
+  for (const { type, file, test, message } of errors) fail(describe(file, `${type} at ${test || 'no test'}`, [message]))
+  return { failed: errors.length }
+}
+
 interface Summary {
   tasks: { taskId: string; task: string; directory: string; execution?: { exitCode: number | null } }[]
 }
@@ -111,13 +127,18 @@ if (workflows.outcome === 'skipped') {
 const turbo = ['run', 'typecheck', 'typecheck:scripts', 'test', '--force', '--continue', '--summarize', '--concurrency=1']
 step(`turbo ${turbo.join(' ')}`)
 rmSync(join(root, '.turbo/runs'), { recursive: true, force: true })
-for (const path of globSync(`{apps,packages,sdks,docs}/*/${REPORT}`, { cwd: root })) rmSync(join(root, path))
+for (const path of reportsOf(REPORT, UNHANDLED_ERRORS)) rmSync(path)
 const exitCode = run('turbo', turbo)
 
 const failedPackages = new Set<string>()
-for (const path of globSync(`{apps,packages,sdks,docs}/*/${REPORT}`, { cwd: root })) {
-  const { failed } = countReport(join(root, path))
-  if (failed > 0) failedPackages.add(path.slice(0, -REPORT.length - 1).replaceAll('\\', '/'))
+for (const [report, count] of [
+  [REPORT, countReport],
+  [UNHANDLED_ERRORS, countUnhandled],
+] as const) {
+  for (const path of reportsOf(report)) {
+    const { failed } = count(path)
+    if (failed > 0) failedPackages.add(relative(root, path.slice(0, -report.length - 1)).replaceAll('\\', '/'))
+  }
 }
 const failedTasks = readSummary()?.tasks.filter(({ execution }) => execution !== undefined && execution.exitCode !== 0) ?? []
 // A package whose failed tests are counted already is not counted once more.
