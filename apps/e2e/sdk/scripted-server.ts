@@ -41,7 +41,10 @@ export async function startScriptedServer(
   const server = createServer(async (incoming, response) => {
     const { method = '', url: target = '', headers, socket } = incoming
     most = Math.max(most, ++atOnce)
-    const request = { method, target, headers, body: await text(incoming) }
+    // One that breaks off has not come.
+    const body = await text(incoming).catch(() => undefined)
+    if (body === undefined) return void atOnce--
+    const request = { method, target, headers, body }
     const answer = await answerTo(request, requests.push(request) - 1)
     atOnce--
     if (answer === 'silence') socket.once('close', () => giveUp())

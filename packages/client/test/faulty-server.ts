@@ -1,6 +1,7 @@
 /** A server of the tests' own that fails as it is told, one answer after the other. */
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 
 export interface SeenRequest {
@@ -37,8 +38,9 @@ export interface FaultyServer {
 export async function startFaultyServer(...steps: [Step, ...Step[]]): Promise<FaultyServer> {
   const requests: SeenRequest[] = []
   const server = createServer(async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += chunk
+    // One that breaks off has not come.
+    const body = await text(request).catch(() => undefined)
+    if (body === undefined) return
     const seen = { method: request.method ?? '', target: request.url ?? '', headers: request.headers, body }
     const step = steps[Math.min(requests.length, steps.length - 1)] ?? 'reset'
     requests.push(seen)
@@ -74,10 +76,10 @@ async function answer(response: ServerResponse, step: Step, { method, target, he
       headers: passed as Record<string, string>,
       ...(body !== '' && { body }),
     })
-    const text = await answered.text()
+    const answer = await answered.text()
     if ('loseAnswerOf' in step) return void response.socket?.resetAndDestroy()
     response.writeHead(answered.status, { 'content-type': 'application/json', 'x-request-id': answered.headers.get('x-request-id') ?? '' })
-    response.end(text)
+    response.end(answer)
   }
 }
 

@@ -54,6 +54,7 @@ describe('stop', () => {
     const server = await startServer({ DATA_DIR: directory })
     // A connection that has nothing to say, as a client's pool keeps them.
     const idle = connect(server.port, '127.0.0.1')
+    idle.on('error', () => {})
     onTestFinished(() => void idle.destroy())
     const begun = await Promise.all(Array.from({ length: 30 }, (_, index) => beginCreate(server, `in-flight-${index}`)))
     server.kill(signal)

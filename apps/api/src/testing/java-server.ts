@@ -68,6 +68,8 @@ export async function startJavaServer(java: JavaProgram, what: { purpose: string
     }
     child.stdout.on('data', read)
     child.stderr.on('data', read)
+    // Of one that has ended by itself.
+    child.stdin.on('error', () => {})
     const endMs = performance.now() + START_MS
     while (!(await answers(url))) {
       if (child.exitCode !== null || performance.now() > endMs) throw new Error(`${java.name} did not start: ${output}`)

@@ -1,5 +1,5 @@
 /** In front of an SQS, or in place of one: what a test does to its requests. */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 
 export interface SqsAnswer {
@@ -43,7 +43,7 @@ export async function startSqsProxy(to?: string): Promise<SqsProxy> {
     return { status: answer.status, type: answer.headers.get('content-type') ?? '', body: await answer.text() }
   }
 
-  const server = createServer(async (request, response) => {
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const call = String(request.headers['x-amz-target']).replace('AmazonSQS.', '')
     const body = await buffer(request)
     calls.push(call)
@@ -59,6 +59,11 @@ export async function startSqsProxy(to?: string): Promise<SqsProxy> {
       const behind = await forward(request, body).catch(() => ({ status: 503, type: 'text/plain', body: 'nobody is there' }))
       response.writeHead(behind.status, { 'content-type': behind.type }).end(behind.body)
     }
+  }
+
+  const server = createServer((request, response) => {
+    // A caller that has gone before its request was whole.
+    serve(request, response).catch(() => request.socket.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
