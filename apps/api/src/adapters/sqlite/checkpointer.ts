@@ -4,17 +4,16 @@ import { isStorageFault, openDatabase } from './database.ts'
 import type { ThreadWork } from './thread.ts'
 
 const CACHE_KIB = 1024
-/** Often, so that each is short: a long one makes the commits beside it wait for the disk. */
-const BUSY_MS = 25
+/** Seldom, as a page that many commits wrote is copied once; not so seldom that the commits beside a copy wait long for the disk. */
+const BUSY_MS = 200
 const IDLE_MS = 250
 /** WAL pages (of 4 KiB) from which the writer is asked to finish, so that the WAL starts anew instead of growing. */
-const FINISH_PAGES = 512
+const FINISH_PAGES = 8192
 
 /**
  * Copies committed pages from the WAL into the main file beside the writer, which goes on meanwhile. Only when there is
  * nothing left to copy does SQLite write the WAL from its beginning again; under load that takes the writer itself, which
- * copies the few pages that came since. A short WAL stays in the page cache, and its file need not grow, which makes
- * every commit's fsync cheaper.
+ * copies the few pages that came since. Its file then need not grow, which makes every commit's fsync cheaper.
  */
 export function openCheckpointer(path: string): ThreadWork<Record<never, never>> {
   const db = openDatabase(path, { cacheKiB: CACHE_KIB })
