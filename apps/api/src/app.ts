@@ -35,7 +35,8 @@ function mount(app: OpenAPIHono<AppEnv>, deps: Deps, endpoint: Endpoint): void {
     const preflight = begin(c, deps, endpoint.maxBodyBytes)
     if (preflight !== undefined) return preflight
     if (endpoint.access !== 'public') {
-      await admit(c)
+      const admission = admit(c)
+      if (admission !== undefined) await admission
       checkScope(c, endpoint)
     }
     const { status, body, headers } = await endpoint.run(c)

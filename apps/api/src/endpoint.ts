@@ -3,7 +3,7 @@ import type { Context } from 'hono'
 import type { AppEnv } from './context.ts'
 import { type ErrorCode, errorResponses } from './errors.ts'
 import type { Scope } from './ports.ts'
-import { readRequest } from './request.ts'
+import { parseRequest, readDeclaredBody } from './request.ts'
 
 type SuccessStatus = 200 | 201 | 202 | 204
 
@@ -101,7 +101,10 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
     access,
     maxBodyBytes: options.maxBodyBytes,
     success: successes,
-    // The four schemas that `readRequest` parses with are the ones that `Input` is made of.
-    run: async (c) => handler(c, (await readRequest(c, request)) as Input<Request>),
+    run: async (c) => {
+      const bytes = request.body && (await readDeclaredBody(c, request.body))
+      // The four schemas that `parseRequest` parses with are the ones that `Input` is made of.
+      return await handler(c, parseRequest(c, request, bytes) as Input<Request>)
+    },
   }
 }

@@ -18,11 +18,12 @@ interface Schemas {
 }
 
 /**
- * Reads what an endpoint declares, and validates it. A body that the endpoint does not declare is left unread.
- * @throws ApiError VALIDATION_ERROR or PAYLOAD_TOO_LARGE
+ * What an endpoint declares, validated.
+ * @param bytes the body, of an endpoint that declares one
+ * @throws ApiError VALIDATION_ERROR
  */
-export async function readRequest(c: Context<AppEnv>, schemas: Schemas) {
-  const body = schemas.body && (await readDeclaredBody(c, schemas.body))
+export function parseRequest(c: Context<AppEnv>, schemas: Schemas, bytes: Buffer | undefined) {
+  const body = schemas.body && bytes && parseDeclaredBody(c, schemas.body, bytes)
   return {
     params: schemas.params && parseWith(schemas.params, c.req.param(), 422),
     query: readQuery(c.req.url, schemas.query),
@@ -31,11 +32,21 @@ export async function readRequest(c: Context<AppEnv>, schemas: Schemas) {
   }
 }
 
+/**
+ * The bytes of a body that the endpoint declares; what it does not declare is left unread.
+ * @throws ApiError VALIDATION_ERROR, before anything is read, for another type than JSON; as `readBody`
+ */
+export function readDeclaredBody(c: Context<AppEnv>, { isOptional }: { isOptional?: true }): Promise<Buffer> | Buffer {
+  if (!isOptional) refuseOtherType(c)
+  return readBody(c)
+}
+
 /** @returns undefined for an optional body that is left out, or null */
-async function readDeclaredBody(c: Context<AppEnv>, { isOptional }: { isOptional?: true }): Promise<BodyValue | undefined> {
-  if (!isOptional) return readJsonBody(c)
-  if ((await readBody(c)).length === 0) return undefined
-  return (await readJsonBody(c)) ?? undefined
+function parseDeclaredBody(c: Context<AppEnv>, { isOptional }: { isOptional?: true }, bytes: Buffer): BodyValue | undefined {
+  if (!isOptional) return parseJsonBody(bytes)
+  if (bytes.length === 0) return undefined
+  refuseOtherType(c)
+  return parseJsonBody(bytes) ?? undefined
 }
 
 /** Just the declared ones: gathering all of a request's headers costs more than reading its body. */
@@ -83,17 +94,20 @@ function readQuery(url: string, schema: z.ZodObject | undefined) {
   return undefined
 }
 
-async function readJsonBody(c: Context<AppEnv>): Promise<BodyValue> {
+const JSON_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
+
+function refuseOtherType(c: Context<AppEnv>): void {
   const contentType = requestHeader(c, 'content-type')
-  if (contentType === undefined || !/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/i.test(contentType)) {
-    const problem = {
-      field: 'Content-Type',
-      issue: 'must be application/json',
-      suggestion: 'Send the body as JSON in UTF-8 with `Content-Type: application/json`.',
-    }
-    throw validationError([problem], 415)
+  if (contentType !== undefined && JSON_TYPE.test(contentType)) return
+  const problem = {
+    field: 'Content-Type',
+    issue: 'must be application/json',
+    suggestion: 'Send the body as JSON in UTF-8 with `Content-Type: application/json`.',
   }
-  const bytes = await readBody(c)
+  throw validationError([problem], 415)
+}
+
+function parseJsonBody(bytes: Buffer): BodyValue {
   if (!isUtf8(bytes)) throw validationError([{ field: 'body', issue: 'is not valid UTF-8', suggestion: 'Encode the body as UTF-8.' }])
   try {
     return parseBody(bytes.toString(isAscii(bytes) ? 'latin1' : 'utf8'))
@@ -107,22 +121,15 @@ async function readJsonBody(c: Context<AppEnv>): Promise<BodyValue> {
 }
 
 /**
- * The body's bytes as received; the same ones when it is asked for again.
+ * The body's bytes as received. It is read once: who asks first, and is not the last, keeps it on the context.
  * @throws ApiError PAYLOAD_TOO_LARGE as soon as more has come than the call takes, VALIDATION_ERROR when it breaks off
  */
-export async function readBody(c: Context<AppEnv>): Promise<Buffer> {
+export function readBody(c: Context<AppEnv>): Promise<Buffer> | Buffer {
   const known = c.get('body')
   if (known !== undefined) return known
   const { incoming } = c.env ?? {}
   const maxBytes = c.get('maxBodyBytes')
-  try {
-    const body = await (incoming === undefined ? readStream(c.req.raw.body ?? [], maxBytes) : readIncoming(incoming, maxBytes))
-    c.set('body', body)
-    return body
-  } catch (error) {
-    if (error instanceof ApiError) throw error
-    throw validationError([{ field: 'body', issue: 'did not arrive whole', suggestion: 'Send the request again.' }])
-  }
+  return incoming === undefined ? readStream(c.req.raw.body ?? [], maxBytes) : readIncoming(incoming, maxBytes)
 }
 
 /** From Node's request itself: its web form would copy the bytes. */
@@ -131,6 +138,10 @@ function readIncoming(incoming: IncomingMessage, maxBytes: number): Promise<Buff
     const chunks: Buffer[] = []
     let length = 0
     let isWhole = false
+    const breakOff = () => {
+      // Every request is closed in the end, and an error costs more than reading a small body.
+      if (!isWhole) reject(bodyBrokenOff())
+    }
     incoming.on('data', (chunk: Buffer) => {
       length += chunk.length
       if (length > maxBytes) reject(bodyTooLarge(maxBytes))
@@ -140,23 +151,28 @@ function readIncoming(incoming: IncomingMessage, maxBytes: number): Promise<Buff
       isWhole = true
       resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks))
     })
-    incoming.on('error', reject)
-    // Every request is closed in the end, and an error costs more than reading a small body.
-    incoming.on('close', () => {
-      if (!isWhole) reject(new Error('The connection was closed.'))
-    })
+    incoming.on('error', breakOff)
+    incoming.on('close', breakOff)
   })
 }
 
 async function readStream(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of stream) {
-    length += chunk.byteLength
-    if (length > maxBytes) throw bodyTooLarge(maxBytes)
-    chunks.push(chunk)
+  try {
+    for await (const chunk of stream) {
+      length += chunk.byteLength
+      if (length > maxBytes) throw bodyTooLarge(maxBytes)
+      chunks.push(chunk)
+    }
+  } catch (error) {
+    throw error instanceof ApiError ? error : bodyBrokenOff()
   }
   return Buffer.concat(chunks)
+}
+
+function bodyBrokenOff(): ApiError {
+  return validationError([{ field: 'body', issue: 'did not arrive whole', suggestion: 'Send the request again.' }])
 }
 
 /** @param actualBytes the body's length, where it is known */

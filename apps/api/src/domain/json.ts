@@ -123,9 +123,16 @@ export function stringifyJson(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   if (value instanceof RawJson) return value.text
   if (Array.isArray(value)) return `[${value.map(stringifyJson).join()}]`
+  // Most answers: one call in place of two for each member.
+  if (isFlat(value)) return JSON.stringify(value)
   let members = ''
   for (const [name, member] of Object.entries(value)) {
     if (member !== undefined) members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${stringifyJson(member)}`
   }
   return `{${members}}`
+}
+
+function isFlat(value: object): boolean {
+  for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) return false
+  return true
 }

@@ -7,17 +7,24 @@ import { mustBeSigned, refuseRepeatedSignature, verifySignature } from './verify
 
 /**
  * Lets in whoever has a valid key, from where it may be used, signed where that is asked, within its rate; puts the principal on
- * the context. The order is the contract's. It waits only where there is something to wait for: each wait costs every create.
+ * the context. The order is the contract's.
+ * @returns a promise where there is something to wait for, so that the others need not: each wait costs every create
  * @throws ApiError UNAUTHORIZED, FORBIDDEN, RATE_LIMIT_EXCEEDED; PAYLOAD_TOO_LARGE while a signed body is read
  * @throws StoreUnavailableError when a key or a limit cannot be judged
  */
-export async function admit(c: Context<AppEnv>): Promise<void> {
-  await authenticate(c)
+export function admit(c: Context<AppEnv>): Promise<void> | undefined {
+  const authenticated = authenticate(c)
+  return authenticated === undefined ? admitKnown(c) : authenticated.then(() => admitKnown(c))
+}
+
+function admitKnown(c: Context<AppEnv>): Promise<void> | undefined {
   const refused = refuseForeignAddress(c)
-  if (refused !== undefined) await refused
-  const isSigned = mustBeSigned(c)
-  if (isSigned) await verifySignature(c)
-  const limited = limitRate(c, 1)
-  if (limited !== undefined) await limited
-  if (isSigned) await refuseRepeatedSignature(c)
+  if (refused !== undefined) return refused
+  return mustBeSigned(c) ? admitSigned(c) : limitRate(c, 1)
+}
+
+async function admitSigned(c: Context<AppEnv>): Promise<void> {
+  await verifySignature(c)
+  await limitRate(c, 1)
+  await refuseRepeatedSignature(c)
 }

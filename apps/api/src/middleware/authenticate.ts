@@ -14,14 +14,20 @@ const HOW_TO_SEND = 'Send a valid key in the header `X-API-Key`, or as `Authoriz
 
 /**
  * Finds out who asks, by `X-API-Key` or `Authorization: Bearer`. It looks at no body, so it need not wait for one.
+ * @returns a promise where the key must be looked up first
  * @throws ApiError UNAUTHORIZED, or RATE_LIMIT_EXCEEDED when too many keys from that address have failed
  */
-export async function authenticate(c: Context<AppEnv>): Promise<void> {
+export function authenticate(c: Context<AppEnv>): Promise<void> | undefined {
   setClientAddress(c)
   const secret = requestHeader(c, 'x-api-key') ?? bearerToken(requestHeader(c, 'authorization'))
   if (secret === undefined) throw unauthorized(c, 'key_missing', 'An API key is required.', suggestionFor(c.req.url))
   const found = c.get('deps').keys.authenticate(secret)
-  const authentication = found instanceof Promise ? await found : found
+  if (found instanceof Promise) return found.then((authentication) => settle(c, authentication))
+  settle(c, found)
+  return undefined
+}
+
+function settle(c: Context<AppEnv>, authentication: Authentication): void {
   if (authentication.outcome !== 'known')
     throw unauthorized(c, `key_${authentication.outcome}`, REFUSALS[authentication.outcome], HOW_TO_SEND)
   c.set('principal', authentication.principal)
