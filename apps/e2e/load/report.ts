@@ -10,6 +10,7 @@ const HEADINGS: Record<string, string> = {
   p95Ms: 'p95 ms',
   p99Ms: 'p99 ms',
   p99ToP50: 'p99/p50',
+  ofBare: 'of bare',
   lateP50Ms: 'late p50',
   lateP99Ms: 'late p99',
   serverCpuUs: 'server CPU µs/req',

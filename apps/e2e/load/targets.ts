@@ -68,7 +68,11 @@ const TARGETS: Target[] = [
     name: 'single creates / bare handler, 128 connections',
     bound: '≥',
     limit: 0.5,
-    value: (of) => of(SINGLE, '128 connections', 'requestsPerSecond') / of('bare handler', '128 connections', 'requestsPerSecond'),
+    value: (of) => {
+      // It is as valid as the bare handler's own figures.
+      of('bare handler', '128 connections', 'requestsPerSecond')
+      return of(SINGLE, '128 connections', 'ofBare')
+    },
   },
   {
     name: 'single create p50 − fsync p50, 1 connection',

@@ -2,6 +2,7 @@ import { type Bench, figure, loadRow, middle, type Row } from '../context.ts'
 import type { LoadPlan, LoadResult } from '../load.ts'
 import type { Running } from '../processes.ts'
 import { BULK_SIZE, bulkTargets, createTargets } from '../samples.ts'
+import { median } from '../stats.ts'
 
 export function createPlan({ settings }: Bench, { port, pid }: Running, connections: number): LoadPlan {
   const { warmUpMs, durationMs } = settings
@@ -13,21 +14,27 @@ export async function heatUp(bench: Bench, plan: LoadPlan): Promise<void> {
   await bench.processes.load({ ...plan, connections: 32, durationMs: bench.settings.heatUpMs })
 }
 
-/** Single creates beside the bare handler, in turns, so that both meet the same machine. */
+const TURNS = 5
+/** Short: the machine's speed may change from one second to the next, and by more than is looked for. */
+const TURN = { warmUpMs: 300, durationMs: 1200 }
+
+/** Single creates beside the bare handler, in many turns, so that both meet the same machine. */
 export async function singleCreates(bench: Bench): Promise<void> {
   const server = await bench.processes.startServer(bench.newFolder())
   const bare = await bench.processes.startBareHandler()
   for (const running of [server, bare]) await heatUp(bench, createPlan(bench, running, 32))
   for (const connections of [1, 32, 128]) {
-    const runs: { bare: LoadResult; triggers: LoadResult }[] = []
-    for (let round = 0; round < bench.settings.rounds; round++) {
-      runs.push({
-        bare: await bench.processes.load(createPlan(bench, bare, connections)),
-        triggers: await bench.processes.load(createPlan(bench, server, connections)),
+    const turns: { bare: LoadResult; triggers: LoadResult }[] = []
+    for (let turn = 0; turn < bench.settings.rounds * TURNS; turn++) {
+      turns.push({
+        bare: await bench.processes.load({ ...createPlan(bench, bare, connections), ...TURN }),
+        triggers: await bench.processes.load({ ...createPlan(bench, server, connections), ...TURN }),
       })
     }
-    bench.add(middle(runs.map((run) => loadRow('single creates', at(connections), run.triggers))))
-    bench.add(middle(runs.map((run) => loadRow('bare handler', at(connections), run.bare))))
+    const ratios = turns.map((turn) => turn.triggers.requestsPerSecond / turn.bare.requestsPerSecond)
+    const triggers = middle(turns.map((turn) => loadRow('single creates', at(connections), turn.triggers)))
+    bench.add({ ...triggers, figures: { ...triggers.figures, ofBare: median(ratios) } })
+    bench.add(middle(turns.map((turn) => loadRow('bare handler', at(connections), turn.bare))))
   }
   await Promise.all([server.stop(), bare.stop()])
 }
