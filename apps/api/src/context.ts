@@ -19,8 +19,8 @@ export interface AppEnv {
     clientAddress: string
     /** What the body of the call may have. */
     maxBodyBytes: number
-    /** The request's body where it was read already. */
-    body: Buffer
+    /** The request's body where it was asked for already. */
+    body: Promise<Buffer>
     /** Sent with whatever is answered. A plain object, since building `Headers` costs more than the rest of an answer. */
     responseHeaders: Record<string, string>
   }

@@ -36,7 +36,7 @@ export function parseRequest(c: Context<AppEnv>, schemas: Schemas, bytes: Buffer
  * The bytes of a body that the endpoint declares; what it does not declare is left unread.
  * @throws ApiError VALIDATION_ERROR, before anything is read, for another type than JSON; as `readBody`
  */
-export function readDeclaredBody(c: Context<AppEnv>, { isOptional }: { isOptional?: true }): Promise<Buffer> | Buffer {
+export function readDeclaredBody(c: Context<AppEnv>, { isOptional }: { isOptional?: true }): Promise<Buffer> {
   if (!isOptional) refuseOtherType(c)
   return readBody(c)
 }
@@ -121,15 +121,17 @@ function parseJsonBody(bytes: Buffer): BodyValue {
 }
 
 /**
- * The body's bytes as received. It is read once: who asks first, and is not the last, keeps it on the context.
+ * The body's bytes as received; the same ones when it is asked for again.
  * @throws ApiError PAYLOAD_TOO_LARGE as soon as more has come than the call takes, VALIDATION_ERROR when it breaks off
  */
-export function readBody(c: Context<AppEnv>): Promise<Buffer> | Buffer {
+export function readBody(c: Context<AppEnv>): Promise<Buffer> {
   const known = c.get('body')
   if (known !== undefined) return known
   const { incoming } = c.env ?? {}
   const maxBytes = c.get('maxBodyBytes')
-  return incoming === undefined ? readStream(c.req.raw.body ?? [], maxBytes) : readIncoming(incoming, maxBytes)
+  const body = incoming === undefined ? readStream(c.req.raw.body ?? [], maxBytes) : readIncoming(incoming, maxBytes)
+  c.set('body', body)
+  return body
 }
 
 /** From Node's request itself: its web form would copy the bytes. */

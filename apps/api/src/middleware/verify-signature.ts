@@ -28,7 +28,6 @@ function signatureHeaders(c: Context<AppEnv>): SignatureHeaders {
  */
 export async function verifySignature(c: Context<AppEnv>): Promise<void> {
   const body = await readBody(c)
-  c.set('body', body)
   const nowUs = c.get('deps').clock.nowUs()
   const { signingSecrets } = c.get('principal')
   const secrets = signingSecrets.filter(({ expiresAtUs }) => expiresAtUs === null || expiresAtUs > nowUs).map(({ secret }) => secret)
