@@ -4,8 +4,8 @@
  * counts as one failed.
  */
 import { spawnSync } from 'node:child_process'
-import { globSync, readFileSync, rmSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, globSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { lintWorkflows } from './lint-workflows.ts'
 import { UNHANDLED_ERRORS, type UnhandledError } from './unhandled-errors.ts'
@@ -13,6 +13,7 @@ import { UNHANDLED_ERRORS, type UnhandledError } from './unhandled-errors.ts'
 const root = join(import.meta.dirname, '..')
 /** Where each package's `test` script leaves vitest's JSON report. */
 const REPORT = 'node_modules/.cache/test-report.json'
+const packages = globSync('{apps,packages,sdks,docs}/*/package.json', { cwd: root }).map(dirname)
 
 /** How many lines of a failed test's message are said again at the end; its package's own report has all of it. */
 const MESSAGE_LINES = 12
@@ -50,22 +51,21 @@ function fail(what: string): void {
   failures.push(what)
 }
 
-/** @returns the absolute paths of these reports, of all packages that left one */
-function reportsOf(...reports: readonly string[]): string[] {
-  return globSync(
-    reports.map((report) => `{apps,packages,sdks,docs}/*/${report}`),
-    { cwd: root },
-  ).map((path) => join(root, path))
+/** What a report says, or undefined where the package has left none. */
+function read<Report>(path: string): Report | undefined {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
 }
 
 /** Vitest's JSON report, as far as it is read here. */
 interface Report {
-  testResults: {
-    name: string
-    status: string
-    message: string
-    assertionResults: { status: string; fullName: string; failureMessages: string[] }[]
-  }[]
+  testResults: FileReport[]
+}
+
+interface FileReport {
+  name: string
+  status: string
+  message: string
+  assertionResults: { status: string; fullName: string; failureMessages: string[] }[]
 }
 
 /** A failed test, or file, and the beginning of what it says. */
@@ -74,32 +74,28 @@ function describe(file: string, test: string, messages: readonly string[]): stri
   return [`${relative(root, file)}: ${test}`, ...lines].join('\n    ')
 }
 
-/** Adds a package's tests to the counts. A file that failed as a whole, say on an import, counts as one failed. */
-function countReport(path: string): { failed: number } {
-  const report: Report = JSON.parse(readFileSync(path, 'utf8'))
-  let failed = 0
-  for (const file of report.testResults) {
-    const before = failed
-    for (const { status, fullName, failureMessages } of file.assertionResults) {
-      if (status === 'passed') counts.passed++
-      else if (status === 'failed') {
-        failed++
-        fail(describe(file.name, fullName, failureMessages))
-      } else counts.skipped++
-    }
-    if (file.status === 'failed' && failed === before) {
-      failed++
-      fail(describe(file.name, 'the file as a whole', [file.message]))
-    }
+/**
+ * Adds a package's tests to the counts. A file that failed as a whole, say on an import, counts as one failed, and so does what went wrong
+ * outside every test.
+ * @returns whether anything failed
+ */
+function count(folder: string): boolean {
+  const before = counts.failed
+  for (const file of read<Report>(join(root, folder, REPORT))?.testResults ?? []) countFile(file)
+  for (const { type, file, test, message } of read<UnhandledError[]>(join(root, folder, UNHANDLED_ERRORS)) ?? []) {
+    fail(describe(file, `${type} at ${test || 'no test'}`, [message]))
   }
-  return { failed }
+  return counts.failed > before
 }
 
-/** Adds what went wrong outside every test of a package, each as one failed. */
-function countUnhandled(path: string): { failed: number } {
-  const errors: UnhandledError[] = JSON.parse(readFileSync(path, 'utf8'))
-  for (const { type, file, test, message } of errors) fail(describe(file, `${type} at ${test || 'no test'}`, [message]))
-  return { failed: errors.length }
+function countFile(file: FileReport): void {
+  const before = counts.failed
+  for (const { status, fullName, failureMessages } of file.assertionResults) {
+    if (status === 'passed') counts.passed++
+    else if (status === 'failed') fail(describe(file.name, fullName, failureMessages))
+    else counts.skipped++
+  }
+  if (file.status === 'failed' && counts.failed === before) fail(describe(file.name, 'the file as a whole', [file.message]))
 }
 
 interface Summary {
@@ -127,19 +123,10 @@ if (workflows.outcome === 'skipped') {
 const turbo = ['run', 'typecheck', 'typecheck:scripts', 'test', '--force', '--continue', '--summarize', '--concurrency=1']
 step(`turbo ${turbo.join(' ')}`)
 rmSync(join(root, '.turbo/runs'), { recursive: true, force: true })
-for (const path of reportsOf(REPORT, UNHANDLED_ERRORS)) rmSync(path)
+for (const folder of packages) for (const report of [REPORT, UNHANDLED_ERRORS]) rmSync(join(root, folder, report), { force: true })
 const exitCode = run('turbo', turbo)
 
-const failedPackages = new Set<string>()
-for (const [report, count] of [
-  [REPORT, countReport],
-  [UNHANDLED_ERRORS, countUnhandled],
-] as const) {
-  for (const path of reportsOf(report)) {
-    const { failed } = count(path)
-    if (failed > 0) failedPackages.add(relative(root, path.slice(0, -report.length - 1)).replaceAll('\\', '/'))
-  }
-}
+const failedPackages = new Set(packages.filter(count).map((folder) => folder.replaceAll('\\', '/')))
 const failedTasks = readSummary()?.tasks.filter(({ execution }) => execution !== undefined && execution.exitCode !== 0) ?? []
 // A package whose failed tests are counted already is not counted once more.
 for (const task of failedTasks) if (task.task !== 'test' || !failedPackages.has(task.directory)) fail(task.taskId)
