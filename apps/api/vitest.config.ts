@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 import { canRunDynamodb } from './src/testing/dynamodb-setup.ts'
 
-const ADAPTER = 'src/adapters/aws/dynamodb/**/*.test.ts'
+/** What needs a DynamoDB. */
+const DYNAMODB = ['src/adapters/aws/dynamodb/**/*.test.ts', 'src/testing/dynamodb-proxy.test.ts']
 /** What a client sees: these run on each store. */
 const HTTP = [
   'src/*.test.ts',
@@ -15,7 +16,7 @@ const dynamodb = {
   extends: true as const,
   test: {
     name: 'dynamodb',
-    include: [ADAPTER, ...HTTP],
+    include: [...DYNAMODB, ...HTTP],
     exclude: ['src/config.test.ts'],
     env: { TEST_STORE: 'dynamodb' },
     globalSetup: 'src/testing/dynamodb-setup.ts',
@@ -32,7 +33,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     projects: [
-      { extends: true, test: { name: 'api', include: ['src/**/*.test.ts'], exclude: [ADAPTER] } },
+      { extends: true, test: { name: 'api', include: ['src/**/*.test.ts'], exclude: DYNAMODB } },
       ...(canRunDynamodb() ? [dynamodb] : []),
     ],
   },

@@ -14,14 +14,9 @@ export function dynamodbUrl(): string {
 }
 
 /**
- * Where a DynamoDB for tests is: the one that `DYNAMODB_ENDPOINT_URL` names, else a DynamoDB Local that ends with this process.
- * @returns undefined where there is neither that nor a JDK; it has been said on standard error
+ * One that the tests of a file may stop and start. For the top of the file, with which it ends.
+ * @returns undefined where there is no JDK; it has been said on standard error
  */
-export async function dynamodbForTests(): Promise<string | undefined> {
-  return process.env['DYNAMODB_ENDPOINT_URL'] ?? (await startDynamodbLocal())?.url
-}
-
-/** One that the tests of a file may stop and start; undefined as above. For the top of the file, with which it ends. */
 export async function startDynamodbLocal(): Promise<JavaServer | undefined> {
   const server = await startJavaServer(DYNAMODB_LOCAL, { purpose: 'tests of DynamoDB', variable: 'DYNAMODB_ENDPOINT_URL' })
   afterAll(() => server?.stop())

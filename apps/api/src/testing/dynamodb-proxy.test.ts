@@ -13,13 +13,11 @@ import {
   lostAnswer,
   statementsFail,
 } from './dynamodb-faults.ts'
-import { dynamodbForTests } from './dynamodb-local.ts'
+import { dynamodbUrl } from './dynamodb-local.ts'
 import { startDynamodbProxy } from './dynamodb-proxy.ts'
 import { testTables } from './dynamodb-tables.ts'
 
-const endpointUrl = await dynamodbForTests()
-if (endpointUrl === undefined) it.skip('needs a JDK and Maven, or DYNAMODB_ENDPOINT_URL', () => {})
-else proxyTests(endpointUrl)
+proxyTests(dynamodbUrl())
 
 function proxyTests(endpointUrl: string): void {
   const tables = testTables(endpointUrl)

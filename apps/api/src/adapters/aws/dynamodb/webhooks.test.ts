@@ -17,7 +17,7 @@ import {
   pagesOf,
   savedWebhook,
 } from '../../conformance/harness.ts'
-import { chunksOf } from './client.ts'
+import { mapAtOnce } from './at-once.ts'
 import { replayKey } from './replay-counts.ts'
 
 webhookTests(dynamodbUrl())
@@ -43,7 +43,7 @@ function webhookTests(endpointUrl: string): void {
 
   async function startedReplays(store: Store, webhook: StoredWebhook, count: number): Promise<string[]> {
     const replays = Array.from({ length: count }, () => newReplay(webhook))
-    for (const chunk of chunksOf(replays, 8)) await Promise.all(chunk.map((replay) => store.createReplay(replay, newAuditEntry(null))))
+    await mapAtOnce(replays, 8, (replay) => store.createReplay(replay, newAuditEntry(null)))
     return replays.map(({ replayId }) => replayId)
   }
 
