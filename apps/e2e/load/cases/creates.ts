@@ -1,4 +1,4 @@
-import { type Bench, figure, loadRow, middle, type Row } from '../context.ts'
+import { type Bench, figure, loadRow, middle } from '../context.ts'
 import type { LoadPlan, LoadResult } from '../load.ts'
 import type { Running } from '../processes.ts'
 import { BULK_SIZE, bulkTargets, createTargets } from '../samples.ts'
@@ -14,9 +14,21 @@ export async function heatUp(bench: Bench, plan: LoadPlan): Promise<void> {
   await bench.processes.load({ ...plan, connections: 32, durationMs: bench.settings.heatUpMs })
 }
 
-const TURNS = 5
-/** Short: the machine's speed may change from one second to the next, and by more than is looked for. */
-const TURN = { warmUpMs: 300, durationMs: 1200 }
+/** A few microseconds are looked for, and the machine's speed varies by more than that from one second to the next: many short turns. */
+const TURNS = 6
+const TURN = { warmUpMs: 200, durationMs: 1000 }
+
+/** Loads with each plan in turns, so that all meet the same machine. @returns of each turn the results, by the plans' names */
+async function inTurns<Name extends string>({ processes, settings }: Bench, plans: Record<Name, LoadPlan>) {
+  const turns: Record<string, LoadResult>[] = []
+  for (let turn = 0; turn < settings.rounds * TURNS; turn++) {
+    const results: Record<string, LoadResult> = {}
+    for (const [name, plan] of Object.entries<LoadPlan>(plans)) results[name] = await processes.load({ ...plan, ...TURN })
+    turns.push(results)
+  }
+  // Each has a result for each plan.
+  return turns as Record<Name, LoadResult>[]
+}
 
 /** Single creates beside the bare handler, in many turns, so that both meet the same machine. */
 export async function singleCreates(bench: Bench): Promise<void> {
@@ -24,13 +36,10 @@ export async function singleCreates(bench: Bench): Promise<void> {
   const bare = await bench.processes.startBareHandler()
   for (const running of [server, bare]) await heatUp(bench, createPlan(bench, running, 32))
   for (const connections of [1, 32, 128]) {
-    const turns: { bare: LoadResult; triggers: LoadResult }[] = []
-    for (let turn = 0; turn < bench.settings.rounds * TURNS; turn++) {
-      turns.push({
-        bare: await bench.processes.load({ ...createPlan(bench, bare, connections), ...TURN }),
-        triggers: await bench.processes.load({ ...createPlan(bench, server, connections), ...TURN }),
-      })
-    }
+    const turns = await inTurns(bench, {
+      bare: createPlan(bench, bare, connections),
+      triggers: createPlan(bench, server, connections),
+    })
     const ratios = turns.map((turn) => turn.triggers.requestsPerSecond / turn.bare.requestsPerSecond)
     const triggers = middle(turns.map((turn) => loadRow('single creates', at(connections), turn.triggers)))
     bench.add({ ...triggers, figures: { ...triggers.figures, ofBare: median(ratios) } })
@@ -38,8 +47,6 @@ export async function singleCreates(bench: Bench): Promise<void> {
   }
   await Promise.all([server.stop(), bare.stop()])
 }
-
-const ACCESS_ROUNDS = 6
 
 /** What a request of a real key costs beside one of the development key, which is compared and has neither limit nor allowlist. */
 export async function access(bench: Bench): Promise<void> {
@@ -51,18 +58,18 @@ export async function access(bench: Bench): Promise<void> {
   const signed = keyOf(await bench.processes.admin(folder, 'create-key', '--workspace', 'bench', '--name', 'signed', ...signing))
   const server = await bench.processes.startServer(folder)
   const plan = createPlan(bench, server, 128)
-  const kinds = { 'development key': {}, 'stored key, allowlist, limit': plain, '… and signature': signed }
-  for (const credentials of Object.values(kinds)) await heatUp(bench, { ...plan, ...credentials })
-  const rows = new Map<string, Row[]>()
-  // A few microseconds are looked for, and the machine's speed varies by more than that: many short turns, of which the middle one counts.
-  const slice = { warmUpMs: 200, durationMs: 1000 }
-  for (let round = 0; round < bench.settings.rounds * ACCESS_ROUNDS; round++) {
-    for (const [kind, credentials] of Object.entries(kinds)) {
-      const row = loadRow('access', kind, await bench.processes.load({ ...plan, ...slice, ...credentials }))
-      rows.set(kind, [...(rows.get(kind) ?? []), row])
-    }
+  const kinds = {
+    'development key': plan,
+    'stored key, allowlist, limit': { ...plan, ...plain },
+    '… and signature': { ...plan, ...signed },
   }
-  for (const ofKind of rows.values()) bench.add(middle(ofKind, 'serverCpuUs'))
+  for (const kind of Object.values(kinds)) await heatUp(bench, kind)
+  const turns = await inTurns(bench, kinds)
+  // It has no other keys: it was made here.
+  for (const kind of Object.keys(kinds) as (keyof typeof kinds)[]) {
+    const rows = turns.map((turn) => loadRow('access', kind, turn[kind]))
+    bench.add(middle(rows, 'serverCpuUs'))
+  }
   await server.stop()
 }
 
