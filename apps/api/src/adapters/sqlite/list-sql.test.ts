@@ -36,5 +36,12 @@ it('finds a row of a combination by its key, and its metadata by theirs', () => 
   const plan = planOf(rowSql(listConditions({ source: 's', eventType: 't', priority: 'low', metadata: { k: 'v', idempotency_key: 'i' } })))
   expect(plan).toMatch(/SEARCH e USING INTEGER PRIMARY KEY \(rowid=\?\)/)
   expect(plan).toMatch(/SEARCH m (?:EXISTS )?USING PRIMARY KEY \(workspace=\? AND key=\? AND value=\? AND status=\? AND seq=\?\)/)
-  expect(plan).not.toMatch(/SCAN/)
+  expect(plan).toMatch(/SEARCH n USING PRIMARY KEY \(seq=\? AND key=\?\)/)
+  // Only the filter itself is read whole: one row.
+  expect(plan).not.toMatch(/SCAN (?!CONSTANT ROW|f$)/m)
+})
+
+it('looks for metadata through the new terms too, from the page on', () => {
+  const plan = planOf(walkSql(listConditions({ metadata: { k: 'v' } })[0], [0, 1], 'asc').sql)
+  expect(plan).toMatch(/SEARCH n USING PRIMARY KEY \(seq>\? AND seq<\?\)\nSEARCH e USING INTEGER PRIMARY KEY \(rowid=\?\)/)
 })

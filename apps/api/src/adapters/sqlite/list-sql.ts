@@ -1,5 +1,8 @@
 import type { SQLInputValue } from 'node:sqlite'
-import { type EventFilter, PRIORITIES } from '../../ports.ts'
+import { EVENT_STATUSES, type EventFilter, PRIORITIES } from '../../ports.ts'
+
+const PENDING = EVENT_STATUSES.indexOf('pending')
+const PRIORITY_NAMES: readonly string[] = PRIORITIES
 
 /** One filter: the index that serves it, and how a single row is asked whether it passes. */
 export interface Condition {
@@ -14,7 +17,7 @@ export interface Condition {
 export function listConditions(filter: EventFilter): Condition[] {
   const conditions: Condition[] = []
   const addPriority = (name: string) => {
-    const priority = PRIORITIES.findIndex((known) => known === name)
+    const priority = PRIORITY_NAMES.indexOf(name)
     conditions.push({ index: 'priority', test: 'e.priority = ?', parameters: [priority] })
   }
   if (filter.source !== undefined) conditions.push({ index: 'source', test: 'e.source = ?', parameters: [filter.source] })
@@ -28,8 +31,9 @@ export function listConditions(filter: EventFilter): Condition[] {
   return conditions
 }
 
-const HAS_METADATA =
-  'EXISTS (SELECT 1 FROM event_metadata m WHERE m.workspace = e.workspace AND m.key = ? AND m.value = ? AND m.status = e.status AND m.seq = e.seq)'
+const HAS_METADATA = `EXISTS (SELECT 1 FROM (SELECT ? AS key, ? AS value) f WHERE
+  EXISTS (SELECT 1 FROM event_metadata m WHERE m.workspace = e.workspace AND m.key = f.key AND m.value = f.value AND m.status = e.status AND m.seq = e.seq)
+  OR EXISTS (SELECT 1 FROM event_metadata_new n WHERE n.seq = e.seq AND n.key = f.key AND n.value = f.value))`
 
 /** A walk along one index: the statement, and the parameters that each of its ranges begins with. */
 export interface Walk {
@@ -43,28 +47,41 @@ export interface Walk {
  * Parameters: for each range its own, the workspace, low, high; at the end the limit.
  */
 export function walkSql(condition: Condition | undefined, statuses: readonly number[], order: 'asc' | 'desc'): Walk {
-  const perStatus = condition === undefined ? PRIORITIES.map((_, priority) => [priority]) : [condition.parameters]
-  const selects = statuses.flatMap((status) => {
-    // The status is written out: SQLite then sees that a partial index covers it.
-    const select = `SELECT seq FROM ${indexedColumns(condition, status)} AND status = ${status} AND workspace = ? AND seq BETWEEN ? AND ?`
-    return perStatus.map(() => select)
-  })
-  return { sql: `${selects.join(' UNION ALL ')} ORDER BY seq ${order} LIMIT ?`, ranges: statuses.flatMap(() => perStatus) }
-}
-
-function indexedColumns(condition: Condition | undefined, status: number): string {
-  switch (condition?.index) {
-    case 'source':
-      return 'events INDEXED BY events_source WHERE source = ?'
-    case 'type':
-      return 'events INDEXED BY events_type WHERE event_type = ?'
-    case 'metadata':
-      return 'event_metadata WHERE key = ? AND value = ?'
-    case 'priority':
-    case undefined:
-      return `events INDEXED BY ${status === 0 ? 'events_pending' : 'events_acknowledged'} WHERE priority = ?`
+  const own = condition === undefined ? PRIORITIES.map((_, priority) => [priority]) : [condition.parameters]
+  const selects = statuses.flatMap((status) =>
+    rangesOf(condition, status).flatMap((range) =>
+      own.map((parameters) => ({ sql: `${range} AND workspace = ? AND seq BETWEEN ? AND ?`, parameters })),
+    ),
+  )
+  return {
+    sql: `${selects.map(({ sql }) => sql).join(' UNION ALL ')} ORDER BY seq ${order} LIMIT ?`,
+    ranges: selects.map(({ parameters }) => parameters),
   }
 }
+
+/** Where the seqs of a status are found. It is written out: SQLite then sees that a partial index covers it. */
+function rangesOf(condition: Condition | undefined, status: number): string[] {
+  switch (condition?.index) {
+    case 'source':
+      return [`SELECT seq FROM events INDEXED BY events_source WHERE source = ? AND status = ${status}`]
+    case 'type':
+      return [`SELECT seq FROM events INDEXED BY events_type WHERE event_type = ? AND status = ${status}`]
+    case 'metadata':
+      return [
+        `SELECT seq FROM event_metadata WHERE key = ? AND value = ? AND status = ${status} AND seq < ${FIRST_NEW}`,
+        `SELECT seq FROM (${NEW_METADATA}) WHERE key = ? AND value = ? AND status = ${status}`,
+      ]
+    case 'priority':
+    case undefined: {
+      const index = status === PENDING ? 'events_pending' : 'events_acknowledged'
+      return [`SELECT seq FROM events INDEXED BY ${index} WHERE priority = ? AND status = ${status}`]
+    }
+  }
+}
+
+/** The index has all metadata of events before it, and some of those behind it: see `metadata-index.ts`. */
+const NEW_METADATA = 'SELECT n.workspace, n.key, n.value, e.status, n.seq FROM event_metadata_new n CROSS JOIN events e ON e.seq = n.seq'
+const FIRST_NEW = `coalesce((SELECT min(seq) FROM event_metadata_new), ${Number.MAX_SAFE_INTEGER})`
 
 /** What a row is read as, in this order. */
 export const ROW_COLUMNS = 'e.seq, e.tail, e.status, e.acknowledged_us, e.source, e.event_type, e.metadata, e.payload'

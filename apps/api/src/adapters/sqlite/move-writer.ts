@@ -3,6 +3,7 @@ import type { ImportOutcome } from '../../move-ports.ts'
 import type { CommitClock } from './commit-clock.ts'
 import { prepareAll } from './database.ts'
 import { eventIdOf } from './event-id.ts'
+import type { MetadataIndex } from './metadata-index.ts'
 import { deliveryImporter } from './move-deliveries.ts'
 import { eventImporter } from './move-events.ts'
 import type { MovedApiKey, MovedAuditEntry, MovedIdempotencyKey, MovedWebhook, MoveWriterCalls } from './move-protocol.ts'
@@ -12,7 +13,10 @@ import type { BatchTimes, CallOf } from './protocol.ts'
 import type { Workspaces } from './workspaces.ts'
 
 /** The writer's part in moving: what comes in, as it was. */
-export function moveWriter(db: DatabaseSync, workspaces: Workspaces, clock: CommitClock) {
+export function moveWriter(
+  db: DatabaseSync,
+  { workspaces, clock, metadata }: { workspaces: Workspaces; clock: CommitClock; metadata: MetadataIndex },
+) {
   const sql = prepareAll(db, MOVE_WRITES)
   const importEvents = eventImporter(db, workspaces, clock)
   const { importReplay, importDelivery } = deliveryImporter(db, clock)
@@ -71,6 +75,8 @@ export function moveWriter(db: DatabaseSync, workspaces: Workspaces, clock: Comm
         workspaces.findOrAdd(call.input)
         return null
       case 'importEvents':
+        // Places change hands here, by which new metadata knows its events.
+        metadata.mergeAll()
         return importEvents(call.input)
       case 'importIdempotencyKeys':
         return call.input.keys.map((key) => importIdempotencyKey(number(call.input), key, times))

@@ -5,13 +5,24 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
 import { FakeClock } from '../../testing/fake-clock.ts'
-import { createdIds, idsOf, newApiKey, newAuditEntry, newEvent, newWebhook, query, savedWebhook } from '../conformance/harness.ts'
+import {
+  createdIds,
+  idsOf,
+  newApiKey,
+  newAuditEntry,
+  newEvent,
+  newEventWith,
+  newWebhook,
+  query,
+  savedWebhook,
+} from '../conformance/harness.ts'
 import { migrate } from './schema.ts'
 import { openSqliteStore } from './store.ts'
 
-const SCHEMAS = [1, 2, 3] as const
+const SCHEMAS = [1, 2, 3, 4] as const
 const ACKNOWLEDGED = '019aa56d-6000-7000-98ac-5a6889b9f2de'
 const PENDING = '019aa56d-6000-7004-82be-8b7f28c051d3'
+const MOVED = '019aa56d-6000-7004-a0f3-77d15c2b9e64'
 const OTHER = '019aa56d-6000-7008-8b26-7fb5bf03bc74'
 const WEBHOOK = '019aa56d-5c18-7000-9f3e-7d1c0a5b2e44'
 const REPLAY = '019aa56d-6768-7000-a1b2-c3d4e5f60718'
@@ -114,6 +125,16 @@ it('keeps the webhooks, deliveries and replays that a database of schema 3 holds
   expect(claim.deliveries).toMatchObject([{ deliveryId: deliveries[0]?.deliveryId, event: { eventId: PENDING } }])
 })
 
+it('finds by their metadata the events that a database of schema 4 holds, and new ones', async () => {
+  const { directory } = fileOf(4)
+  const store = await openSqliteStore({ directory, eventTtlDays: 7, clock: new FakeClock() })
+  onTestFinished(() => store.close())
+  const [created = ''] = await createdIds(store, 'default', [newEventWith({ region: 'eu' })])
+  const page = await store.listEvents(query('default', { filter: { metadata: { region: 'eu' } } }))
+  expect(idsOf(page.events)).toEqual([ACKNOWLEDGED, MOVED, created])
+  expect(await store.getEvent('default', MOVED)).toMatchObject({ payload: '{"order":4}', createdAtUs: 1_763_712_000_000_001 })
+})
+
 for (const schema of SCHEMAS) {
   it(`fans out only what is stored from now on, and not what a database of schema ${schema} holds`, async () => {
     const { directory } = fileOf(schema)
@@ -145,7 +166,7 @@ for (const schema of SCHEMAS) {
     const db = new DatabaseSync(path)
     onTestFinished(() => db.close())
     // The last table that the next migration makes is in its way.
-    const last = { 1: 'signatures', 2: 'jobs', 3: 'delivery_places' }[schema]
+    const last = { 1: 'signatures', 2: 'jobs', 3: 'delivery_places', 4: 'event_metadata_new' }[schema]
     db.exec(`CREATE TABLE ${last} (x INTEGER)`)
     const before = shapeOf(db)
     expect(() => migrate(db)).toThrow(last)
@@ -153,7 +174,7 @@ for (const schema of SCHEMAS) {
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: schema })
     db.exec(`DROP TABLE ${last}`)
     migrate(db)
-    expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: 3 })
+    expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: schema === 4 ? 4 : 3 })
     expect(db.prepare('SELECT count(*) AS n FROM api_keys').get()).toEqual({ n: schema === 1 ? 0 : 1 })
   })
 }

@@ -184,6 +184,16 @@ const MIGRATIONS = [
     PRIMARY KEY (created_us, tail)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- Metadata of new events that event_metadata does not have yet, in the order in which they came: see metadata-index.ts.
+  CREATE TABLE event_metadata_new (
+    seq INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    workspace INTEGER NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (seq, key)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /**

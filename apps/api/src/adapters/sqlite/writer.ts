@@ -3,13 +3,13 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { AckResult } from '../../ports.ts'
 import { EVENT_STATUSES } from '../../ports.ts'
 import { randomTail } from '../../uuid.ts'
-import { metadataTerms } from '../metadata-terms.ts'
 import { accessWriter } from './access-writer.ts'
 import { CommitClock } from './commit-clock.ts'
 import { isStorageFault, openDatabase } from './database.ts'
 import { deliveryWriter } from './delivery-writer.ts'
 import { type EventAddress, idAddressOf, isMoved } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
+import { MetadataIndex } from './metadata-index.ts'
 import { moveWriter } from './move-writer.ts'
 import { eventFinder } from './places.ts'
 import type { Batch, BatchTimes, CallOf, InputOf, Reply, WriterCalls, Written } from './protocol.ts'
@@ -23,6 +23,8 @@ import { Workspaces } from './workspaces.ts'
 const PENDING = EVENT_STATUSES.indexOf('pending')
 const ACKNOWLEDGED = EVENT_STATUSES.indexOf('acknowledged')
 const CACHE_KIB = 32 * 1024
+/** How long new metadata waits for its index while nothing else is written, at the most. */
+const MERGE_MS = 250
 
 export class Writer implements ThreadWork<WriterCalls> {
   readonly #db: DatabaseSync
@@ -34,8 +36,10 @@ export class Writer implements ThreadWork<WriterCalls> {
   readonly #clock
   readonly #deliveries
   readonly #moves
+  readonly #metadata
   readonly #findEvent
   readonly #sql
+  #merging: NodeJS.Timeout | undefined
   #times: BatchTimes = { nowUs: 0, eventsExpiredUs: 0, keysExpiredUs: 0 }
 
   constructor(db: DatabaseSync) {
@@ -55,7 +59,8 @@ export class Writer implements ThreadWork<WriterCalls> {
       endReplaysOfWebhook: this.#replays.endReplaysOfWebhook,
     })
     this.#queue = queueWriter(db)
-    this.#moves = moveWriter(db, this.#workspaces, this.#clock)
+    this.#metadata = new MetadataIndex(db)
+    this.#moves = moveWriter(db, { workspaces: this.#workspaces, clock: this.#clock, metadata: this.#metadata })
     this.#findEvent = eventFinder(db)
     const where = 'WHERE seq = ? AND tail = ? AND workspace = ? AND seq >= ?'
     this.#sql = {
@@ -66,8 +71,6 @@ export class Writer implements ThreadWork<WriterCalls> {
         'INSERT INTO events (seq, tail, workspace, status, priority, acknowledged_us, source, event_type, metadata, payload) ' +
           `VALUES (?1, ?2, ?3, ${PENDING}, ?4, ?1, ?5, ?6, ?7, ?8)`,
       ),
-      insertTerm: db.prepare('INSERT INTO event_metadata (workspace, key, value, status, seq) VALUES (?, ?, ?, ?, ?)'),
-      deleteTerm: db.prepare('DELETE FROM event_metadata WHERE workspace = ? AND key = ? AND value = ? AND status = ? AND seq = ?'),
       findKey: db.prepare('SELECT seq, tail, fingerprint FROM idempotency WHERE workspace = ? AND key = ?'),
       insertKey: db.prepare('INSERT INTO idempotency (seq, tail, workspace, key, fingerprint) VALUES (?, ?, ?, ?, ?)'),
       deleteKey: db.prepare('DELETE FROM idempotency WHERE seq = ?'),
@@ -79,10 +82,13 @@ export class Writer implements ThreadWork<WriterCalls> {
       expired: db.prepare('SELECT seq, tail, workspace, status, metadata FROM events WHERE seq < ? ORDER BY seq LIMIT ?'),
       expiredKeys: db.prepare('DELETE FROM idempotency WHERE seq IN (SELECT seq FROM idempotency WHERE seq < ? ORDER BY seq LIMIT ?)'),
     }
+    // The last run may have left some.
+    this.#mergeLater()
   }
 
   run(batch: Batch<WriterCalls>): Reply[] {
     this.#times = batch.times
+    this.#mergeLater()
     const replies = this.#commitOrRefuse(batch)
     if (batch.calls.some((call) => call.type === 'finishCheckpoint')) this.#finishCheckpoint()
     return replies
@@ -101,6 +107,7 @@ export class Writer implements ThreadWork<WriterCalls> {
   }
 
   close(): void {
+    clearTimeout(this.#merging)
     this.#db.close()
   }
 
@@ -115,18 +122,42 @@ export class Writer implements ThreadWork<WriterCalls> {
   }
 
   #commit(calls: CallOf<WriterCalls>[]): Reply[] {
-    this.#sql.begin.run()
-    try {
+    return this.#transact(() => {
       this.#clock.begin(this.#times.nowUs)
       const replies = calls.map((call) => ({ value: this.#handle(call) }))
+      this.#metadata.mergeSome()
       this.#clock.save()
-      this.#sql.commit.run()
       return replies
+    })
+  }
+
+  #transact<Result>(work: () => Result): Result {
+    this.#sql.begin.run()
+    try {
+      const result = work()
+      this.#sql.commit.run()
+      return result
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
       this.#workspaces.forget()
+      this.#metadata.rollBack()
       throw error
     }
+  }
+
+  /** What the commits of new events leave: without it a reader would look through it for ever. */
+  #mergeLater(): void {
+    this.#merging ??= setTimeout(() => {
+      this.#merging = undefined
+      let isMore = true
+      try {
+        isMore = this.#transact(() => this.#metadata.mergeLot())
+      } catch (error) {
+        // A full disk or a lock: it stays where readers look for it, too.
+        if (!isStorageFault(error)) throw error
+      }
+      if (isMore) this.#mergeLater()
+    }, MERGE_MS)
   }
 
   #handle(call: CallOf<WriterCalls>): unknown {
@@ -184,7 +215,7 @@ export class Writer implements ThreadWork<WriterCalls> {
     const seq = this.#clock.next()
     const tail = randomTail()
     this.#sql.insertEvent.run(seq, tail, workspace, priority, source, eventType, metadata, payload)
-    for (const [term, value] of metadataTerms(metadata)) this.#sql.insertTerm.run(workspace, term, value, PENDING, seq)
+    this.#metadata.add(workspace, seq, metadata)
     if (key !== null) this.#sql.insertKey.run(seq, tail, workspace, key, fingerprint)
     return ['created', seq, tail]
   }
@@ -214,10 +245,7 @@ export class Writer implements ThreadWork<WriterCalls> {
       }
       const acknowledgedAtUs = Math.max(this.#times.nowUs, address.seq)
       this.#sql.ack.run(acknowledgedAtUs, seq)
-      for (const [key, value] of metadataTerms(String(found['metadata']))) {
-        this.#sql.deleteTerm.run(workspace, key, value, PENDING, seq)
-        this.#sql.insertTerm.run(workspace, key, value, ACKNOWLEDGED, seq)
-      }
+      this.#metadata.changeStatus(workspace, seq, String(found['metadata']), PENDING, ACKNOWLEDGED)
       return { outcome: 'acknowledged', acknowledgedAtUs }
     })
   }
@@ -250,9 +278,7 @@ export class Writer implements ThreadWork<WriterCalls> {
 
   #remove(row: Record<string, unknown>): void {
     const [seq, tail, workspace] = [Number(row['seq']), String(row['tail']), Number(row['workspace'])]
-    for (const [key, value] of metadataTerms(String(row['metadata']))) {
-      this.#sql.deleteTerm.run(workspace, key, value, Number(row['status']), seq)
-    }
+    this.#metadata.remove(workspace, seq, String(row['metadata']), Number(row['status']))
     this.#sql.deleteEvent.run(seq)
     const address = idAddressOf(seq, tail)
     if (isMoved(tail)) this.#sql.deletePlace.run(workspace, address.seq, address.tail)
