@@ -1,7 +1,7 @@
 /** The load generator, a process of its own: takes plans one after the other, answers each with what it measured. */
 import { createHmac, hash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Connection, openConnection } from './connection.ts'
+import { type Connection, type Outcome, openConnection } from './connection.ts'
 import { DRAIN_MS, type LoadPlan, type LoadReply, type LoadResult } from './load.ts'
 import { type Meter, startMeter } from './meter.ts'
 import { API_KEY, type Target } from './samples.ts'
@@ -46,14 +46,24 @@ async function run(plan: LoadPlan): Promise<LoadResult> {
 
 /** Each connection sends its next request when the last one is answered. */
 async function runClosed(plan: LoadPlan, connections: Connection[], takeRequest: () => Buffer | undefined, meter: Meter): Promise<void> {
-  await Promise.all(
-    connections.map(async (connection) => {
-      for (let request = takeRequest(); request !== undefined && !meter.over; request = takeRequest()) {
-        const usable = await exchange(plan, connection, request, performance.now(), meter)
-        if (!usable) return
-      }
-    }),
+  const runs = connections.map(
+    (connection) =>
+      new Promise<void>((resolve) => {
+        let sentMs = 0
+        const send = () => {
+          const request = meter.over ? undefined : takeRequest()
+          if (request === undefined) return resolve()
+          sentMs = performance.now()
+          connection.request(request, settle)
+        }
+        const settle = (outcome: Outcome) => {
+          if (judge(plan, outcome, sentMs, meter)) send()
+          else resolve()
+        }
+        send()
+      }),
   )
+  await Promise.all(runs)
 }
 
 /** Requests are due at even intervals; one that finds no free connection waits for one, and its latency with it. */
@@ -72,8 +82,8 @@ async function runOpen(
       const request = takeRequest()
       if (request === undefined) return
       meter.recordLateness(dueMs, performance.now())
-      const usable = await exchange(plan, connection, request, dueMs, meter)
-      if (!usable) return
+      const outcome = await new Promise<Outcome>((resolve) => connection.request(request, resolve))
+      if (!judge(plan, outcome, dueMs, meter)) return
     }
     idle.push(connection)
   }
@@ -98,17 +108,16 @@ async function runOpen(
   if (waiting.length > 0) meter.fail(`${waiting.length} requests were due and never left: the server does not follow the rate.`)
 }
 
-/** @returns whether the connection can go on */
-async function exchange(plan: LoadPlan, connection: Connection, request: Buffer, dueMs: number, meter: Meter): Promise<boolean> {
-  try {
-    const { status, body } = await connection.request(request)
-    if (status === plan.status && (plan.contains === undefined || body.includes(plan.contains))) meter.record(dueMs, performance.now())
-    else meter.fail(`status ${status}: ${body.toString('utf8', 0, 300)}`)
-    return true
-  } catch (error) {
-    meter.fail(messageOf(error))
+/** Counts what became of a request. @returns whether the connection can go on */
+function judge(plan: LoadPlan, outcome: Outcome, dueMs: number, meter: Meter): boolean {
+  if (outcome instanceof Error) {
+    meter.fail(outcome.message)
     return false
   }
+  const { status, body } = outcome
+  if (status === plan.status && (plan.contains === undefined || body.includes(plan.contains))) meter.record(dueMs, performance.now())
+  else meter.fail(`status ${status}: ${body.toString('utf8', 0, 300)}`)
+  return true
 }
 
 function messageOf(error: unknown): string {
