@@ -39,7 +39,8 @@ function mount(app: OpenAPIHono<AppEnv>, deps: Deps, endpoint: Endpoint): void {
       if (admission !== undefined) await admission
       checkScope(c, endpoint)
     }
-    const { status, body, headers } = await endpoint.run(c)
+    const bytes = endpoint.readBody && (await endpoint.readBody(c))
+    const { status, body, headers } = await endpoint.run(c, bytes)
     return answerJson(c, status, { ...body, request_id: c.get('requestId') }, headers)
   })
 }

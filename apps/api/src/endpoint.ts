@@ -58,8 +58,16 @@ export interface Endpoint {
   access: readonly Scope[] | 'public'
   maxBodyBytes?: number | undefined
   success: Partial<Record<number, Success>>
-  /** Reads and validates the request, calls the handler. */
-  run(c: Context<AppEnv>): Promise<{ status: number; body?: object | undefined; headers?: Record<string, string> | undefined }>
+  /** Absent where the call takes no body. As `readDeclaredBody`. */
+  readBody: ((c: Context<AppEnv>) => Promise<Buffer>) | undefined
+  /**
+   * Validates the request, calls the handler.
+   * @param bytes what `readBody` gave
+   */
+  run(
+    c: Context<AppEnv>,
+    bytes: Buffer | undefined,
+  ): Promise<{ status: number; body?: object | undefined; headers?: Record<string, string> | undefined }>
 }
 
 /** Ties an endpoint's declaration, which the document is made from, to the handler that keeps it. */
@@ -68,6 +76,7 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
   handler: (c: Context<AppEnv>, input: Input<Request>) => Promise<Answer<Successes> & { status: number; body?: object | undefined }>,
 ): Endpoint {
   const { request, success, access } = options
+  const { body } = request
   const json = (schema: z.ZodType, rest: object) => ({ content: { 'application/json': { schema, ...rest } } })
   const successes: Record<string, Success> = success
   const route = createRoute({
@@ -101,10 +110,8 @@ export function endpoint<const Request extends RequestSchemas, const Successes e
     access,
     maxBodyBytes: options.maxBodyBytes,
     success: successes,
-    run: async (c) => {
-      const bytes = request.body && (await readDeclaredBody(c, request.body))
-      // The four schemas that `parseRequest` parses with are the ones that `Input` is made of.
-      return await handler(c, parseRequest(c, request, bytes) as Input<Request>)
-    },
+    readBody: body && ((c) => readDeclaredBody(c, body)),
+    // The four schemas that `parseRequest` parses with are the ones that `Input` is made of.
+    run: (c, bytes) => handler(c, parseRequest(c, request, bytes) as Input<Request>),
   }
 }
