@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { StoreUnavailableError } from '../../ports.ts'
-import type { Batch, BatchTimes, CallOf, InputOf, OutputOf, Reply, Started, ThreadData } from './protocol.ts'
+import type { BatchTimes, InputOf, OutputOf, SentBatch, SentReply, Started, ThreadData } from './protocol.ts'
 
 /** Calls that one batch, and so one commit, carries at the most. */
 const MAX_BATCH_CALLS = 256
@@ -14,8 +14,8 @@ const MAX_WAITING_BYTES = 64 * 1024 * 1024
 /** What a call weighs beside its strings. */
 export const CALL_BYTES = 200
 
-interface Waiting<Calls> {
-  call: CallOf<Calls>
+interface Waiting {
+  call: [type: string, input: unknown]
   bytes: number
   resolve(value: unknown): void
   reject(error: Error): void
@@ -28,8 +28,8 @@ interface Waiting<Calls> {
 export class Channel<Calls> {
   readonly #worker: Worker
   readonly #times: () => BatchTimes
-  readonly #underWay: Waiting<Calls>[][] = []
-  #waiting: Waiting<Calls>[] = []
+  readonly #underWay: Waiting[][] = []
+  #waiting: Waiting[] = []
   #waitingBytes = 0
   #flushPlanned = false
   #closed: (() => void) | undefined
@@ -37,7 +37,7 @@ export class Channel<Calls> {
   private constructor(worker: Worker, times: () => BatchTimes) {
     this.#worker = worker
     this.#times = times
-    worker.on('message', (replies: Reply[]) => this.#settle(replies))
+    worker.on('message', (replies: SentReply[]) => this.#settle(replies))
   }
 
   /**
@@ -58,7 +58,7 @@ export class Channel<Calls> {
     return new Promise((resolve, reject) => {
       // The value comes from the thread's handler of this very call, which `ReaderCalls` and `WriterCalls` type.
       const settle = resolve as (value: unknown) => void
-      this.#waiting.push({ call: { type, input }, bytes, resolve: settle, reject })
+      this.#waiting.push({ call: [type, input], bytes, resolve: settle, reject })
       this.#waitingBytes += bytes
       this.#planFlush()
     })
@@ -89,12 +89,12 @@ export class Channel<Calls> {
     while (this.#waiting.length > 0 && this.#underWay.length < MAX_UNDER_WAY) {
       const batch = this.#takeBatch()
       this.#underWay.push(batch)
-      const message: Batch<Calls> = { times: this.#times(), calls: batch.map((waiting) => waiting.call) }
+      const message: SentBatch = [this.#times(), batch.map((waiting) => waiting.call)]
       this.#worker.postMessage(message)
     }
   }
 
-  #takeBatch(): Waiting<Calls>[] {
+  #takeBatch(): Waiting[] {
     let bytes = 0
     let count = 0
     for (const waiting of this.#waiting) {
@@ -106,16 +106,16 @@ export class Channel<Calls> {
     return this.#waiting.splice(0, count)
   }
 
-  #settle(replies: Reply[]): void {
+  #settle(replies: SentReply[]): void {
     const batch = this.#underWay.shift() ?? []
     // The next batch leaves first: the thread works while this one's callers are answered.
     this.#flush()
     batch.forEach((waiting, index) => {
       const reply = replies[index]
       if (reply === undefined) waiting.reject(new Error('The storage thread gave no answer.'))
-      else if ('value' in reply) waiting.resolve(reply.value)
-      else if (reply.fault === 'storage') waiting.reject(new StoreUnavailableError(reply.message))
-      else waiting.reject(new Error(reply.message))
+      else if (reply.length === 1) waiting.resolve(reply[0])
+      else if (reply[0] === 'storage') waiting.reject(new StoreUnavailableError(reply[1]))
+      else waiting.reject(new Error(reply[1]))
     })
     this.#resolveIfIdle()
   }
