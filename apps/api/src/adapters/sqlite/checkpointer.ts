@@ -5,10 +5,10 @@ import type { ThreadWork } from './thread.ts'
 
 const CACHE_KIB = 1024
 /** Seldom, as a page that many commits wrote is copied once; not so seldom that the commits beside a copy wait long for the disk. */
-const BUSY_MS = 200
+const BUSY_MS = 50
 const IDLE_MS = 250
 /** WAL pages (of 4 KiB) from which the writer is asked to finish, so that the WAL starts anew instead of growing. */
-const FINISH_PAGES = 8192
+const FINISH_PAGES = 16_384
 
 /**
  * Copies committed pages from the WAL into the main file beside the writer, which goes on meanwhile. Only when there is

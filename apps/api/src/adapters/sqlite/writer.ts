@@ -22,7 +22,7 @@ import { Workspaces } from './workspaces.ts'
 
 const PENDING = EVENT_STATUSES.indexOf('pending')
 const ACKNOWLEDGED = EVENT_STATUSES.indexOf('acknowledged')
-const CACHE_KIB = 32 * 1024
+const CACHE_KIB = 24 * 1024
 /** How long new metadata waits for its index while nothing else is written, at the most. */
 const MERGE_MS = 250
 
