@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { StoreUnavailableError } from '../../ports.ts'
-import type { BatchTimes, InputOf, OutputOf, SentBatch, SentReply, Started, ThreadData } from './protocol.ts'
+import { receiveReplies, type SentReplies, sendBatch } from './crossing.ts'
+import type { BatchTimes, InputOf, OutputOf, Started, ThreadData } from './protocol.ts'
 
 /** Calls that one batch, and so one commit, carries at the most. */
 const MAX_BATCH_CALLS = 256
@@ -39,7 +40,7 @@ export class Channel<Calls> {
   private constructor(worker: Worker, times: () => BatchTimes) {
     this.#worker = worker
     this.#times = times
-    worker.on('message', (replies: SentReply[]) => this.#settle(replies))
+    worker.on('message', (replies: SentReplies) => this.#settle(replies))
   }
 
   /**
@@ -91,8 +92,8 @@ export class Channel<Calls> {
     while (this.#waiting.length > 0 && this.#underWay.length < MAX_UNDER_WAY) {
       const batch = this.#takeBatch()
       this.#underWay.push(batch)
-      const message: SentBatch = [this.#times(), batch.map((waiting) => waiting.call)]
-      this.#worker.postMessage(message)
+      const calls = batch.map((waiting) => waiting.call)
+      this.#worker.postMessage(sendBatch(this.#times(), calls))
     }
   }
 
@@ -108,16 +109,17 @@ export class Channel<Calls> {
     return this.#waiting.splice(0, count)
   }
 
-  #settle(replies: SentReply[]): void {
+  #settle(sent: SentReplies): void {
     const batch = this.#underWay.shift() ?? []
     // The next batch leaves first: the thread works while this one's callers are answered.
     this.#flush()
+    const replies = receiveReplies(sent)
     batch.forEach((waiting, index) => {
       const reply = replies[index]
       if (reply === undefined) waiting.reject(new Error('The storage thread gave no answer.'))
-      else if (reply.length === 1) waiting.resolve(reply[0])
-      else if (reply[0] === 'storage') waiting.reject(new StoreUnavailableError(reply[1]))
-      else waiting.reject(new Error(reply[1]))
+      else if ('value' in reply) waiting.resolve(reply.value)
+      else if (reply.fault === 'storage') waiting.reject(new StoreUnavailableError(reply.message))
+      else waiting.reject(new Error(reply.message))
     })
     this.#resolveIfIdle()
   }

@@ -184,9 +184,5 @@ export interface Batch<Calls> {
   calls: CallOf<Calls>[]
 }
 
-/** A batch and its replies as they cross: without names, which cost more to send than most values. */
-export type SentBatch = [times: BatchTimes, calls: [type: string, input: unknown][]]
-export type SentReply = [value: unknown] | [fault: 'storage' | 'program', message: string]
-
 /** The thread's first message: it is ready, or why it cannot be. */
 export type Started = { started: true } | { started: false; message: string }

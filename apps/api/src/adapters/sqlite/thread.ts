@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
+import { receiveBatch, type SentBatch, sendReplies } from './crossing.ts'
 import { isStorageFault } from './database.ts'
-import type { Batch, CallOf, Reply, SentBatch, SentReply, Started, ThreadData } from './protocol.ts'
+import type { Batch, Reply, Started, ThreadData } from './protocol.ts'
 
 /** What a storage thread does: answer each call of a batch, in order; let go of the file at the end. */
 export interface ThreadWork<Calls> {
@@ -20,22 +21,16 @@ export function runThread<Calls>(open: (data: ThreadData) => ThreadWork<Calls>):
     report({ started: false, message: messageOf(error) })
     return
   }
-  port.on('message', (batch: SentBatch | null) => {
-    if (batch !== null) {
-      const [times, sent] = batch
-      // `Channel` sends calls of these alone.
-      const calls = sent.map(([type, input]) => ({ type, input })) as CallOf<Calls>[]
-      port.postMessage(work.run({ times, calls }).map(sentReply))
+  port.on('message', (sent: SentBatch | null) => {
+    if (sent !== null) {
+      const batch = receiveBatch<Calls>(sent)
+      port.postMessage(sendReplies(batch, work.run(batch)))
       return
     }
     work.close()
     port.close()
   })
   report({ started: true })
-}
-
-function sentReply(reply: Reply): SentReply {
-  return 'value' in reply ? [reply.value] : [reply.fault, reply.message]
 }
 
 export function faultOf(error: unknown): Reply {
