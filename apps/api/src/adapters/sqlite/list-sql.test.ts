@@ -45,3 +45,9 @@ it('looks for metadata through the new terms too, from the page on', () => {
   const plan = planOf(walkSql(listConditions({ metadata: { k: 'v' } })[0], [0, 1], 'asc').sql)
   expect(plan).toMatch(/SEARCH n USING PRIMARY KEY \(seq>\? AND seq<\?\)\nSEARCH e USING INTEGER PRIMARY KEY \(rowid=\?\)/)
 })
+
+it.each([{ source: 's' }, { eventType: 't' }])('looks for %o through the new events too, from the first of them on', (filter) => {
+  const { sql } = walkSql(listConditions(filter)[0], [0, 1], 'asc')
+  expect(planOf(sql)).toMatch(/SEARCH events USING INTEGER PRIMARY KEY \(rowid>\? AND rowid<\?\)/)
+  expect(sql).toContain('BETWEEN max(?, (SELECT indexed_seq + 1 FROM commit_clock WHERE id = 1)) AND ?')
+})

@@ -49,8 +49,8 @@ export interface Walk {
 export function walkSql(condition: Condition | undefined, statuses: readonly number[], order: 'asc' | 'desc'): Walk {
   const own = condition === undefined ? PRIORITIES.map((_, priority) => [priority]) : [condition.parameters]
   const selects = statuses.flatMap((status) =>
-    rangesOf(condition, status).flatMap((range) =>
-      own.map((parameters) => ({ sql: `${range} AND workspace = ? AND seq BETWEEN ? AND ?`, parameters })),
+    rangesOf(condition, status).flatMap(({ sql, low = '?', high = '?' }) =>
+      own.map((parameters) => ({ sql: `${sql} AND workspace = ? AND seq BETWEEN ${low} AND ${high}`, parameters })),
     ),
   )
   return {
@@ -59,29 +59,47 @@ export function walkSql(condition: Condition | undefined, statuses: readonly num
   }
 }
 
+/** A select, and the bounds of its seqs where they are not the walk's alone: with a `?` for that. */
+interface Range {
+  sql: string
+  low?: string
+  high?: string
+}
+
 /** Where the seqs of a status are found. It is written out: SQLite then sees that a partial index covers it. */
-function rangesOf(condition: Condition | undefined, status: number): string[] {
+function rangesOf(condition: Condition | undefined, status: number): Range[] {
   switch (condition?.index) {
     case 'source':
-      return [`SELECT seq FROM events INDEXED BY events_source WHERE source = ? AND status = ${status}`]
-    case 'type':
-      return [`SELECT seq FROM events INDEXED BY events_type WHERE event_type = ? AND status = ${status}`]
+    case 'type': {
+      const column = condition.index === 'source' ? 'source' : 'event_type'
+      const where = `${column} = ? AND status = ${status}`
+      return [
+        { sql: `SELECT seq FROM events INDEXED BY events_${condition.index} WHERE ${where} AND is_indexed = 1` },
+        { sql: `SELECT seq FROM events NOT INDEXED WHERE ${where} AND is_indexed = 0`, low: `max(?, ${FIRST_NEW})` },
+      ]
+    }
     case 'metadata':
       return [
-        `SELECT seq FROM event_metadata WHERE key = ? AND value = ? AND status = ${status} AND seq < ${FIRST_NEW}`,
-        `SELECT seq FROM (${NEW_METADATA}) WHERE key = ? AND value = ? AND status = ${status}`,
+        {
+          sql: `SELECT seq FROM event_metadata WHERE key = ? AND value = ? AND status = ${status}`,
+          high: `min(?, ${BEFORE_NEW_METADATA})`,
+        },
+        { sql: `SELECT seq FROM (${NEW_METADATA}) WHERE key = ? AND value = ? AND status = ${status}` },
       ]
     case 'priority':
     case undefined: {
       const index = status === PENDING ? 'events_pending' : 'events_acknowledged'
-      return [`SELECT seq FROM events INDEXED BY ${index} WHERE priority = ? AND status = ${status}`]
+      return [{ sql: `SELECT seq FROM events INDEXED BY ${index} WHERE priority = ? AND status = ${status}` }]
     }
   }
 }
 
-/** The index has all metadata of events before it, and some of those behind it: see `metadata-index.ts`. */
+/** The two indexes have all events before it, and those behind it that came from elsewhere: see `field-indexes.ts`. */
+const FIRST_NEW = '(SELECT indexed_seq + 1 FROM commit_clock WHERE id = 1)'
+
+/** The index has all metadata of events up to it, and some of those behind it: see `metadata-index.ts`. */
+const BEFORE_NEW_METADATA = `coalesce((SELECT min(seq) - 1 FROM event_metadata_new), ${Number.MAX_SAFE_INTEGER})`
 const NEW_METADATA = 'SELECT n.workspace, n.key, n.value, e.status, n.seq FROM event_metadata_new n CROSS JOIN events e ON e.seq = n.seq'
-const FIRST_NEW = `coalesce((SELECT min(seq) FROM event_metadata_new), ${Number.MAX_SAFE_INTEGER})`
 
 /** What a row is read as, in this order. */
 export const ROW_COLUMNS = 'e.seq, e.tail, e.status, e.acknowledged_us, e.source, e.event_type, e.metadata, e.payload'

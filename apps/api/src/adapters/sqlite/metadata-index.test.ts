@@ -1,28 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { constants, DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { EVENT_STATUSES, type EventStatus } from '../../ports.ts'
-import { newEventWith, query } from '../conformance/harness.ts'
+import { ack, create, lister, remove, run, temporaryFile, WORKSPACE } from '../../testing/event-file.ts'
+import { newEventWith } from '../conformance/harness.ts'
 import { metadataTerms } from '../metadata-terms.ts'
 import { openDatabase } from './database.ts'
 import type { EventAddress } from './event-id.ts'
 import { eventRow } from './event-row.ts'
-import type { CallOf, Reply, WriterCalls, Written } from './protocol.ts'
-import { openReader } from './reader.ts'
 import { migrate } from './schema.ts'
 import { openWriter, Writer } from './writer.ts'
 
-const WORKSPACE = 'w'
-const TIMES = { nowUs: 1_763_712_000_000_000, eventsExpiredUs: 0, keysExpiredUs: 0 }
 const TENANTS = 50
-
-function temporaryFile(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'triggers-metadata-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return join(directory, 'triggers.db')
-}
 
 /** A file with a look at its tables, beside writers. */
 function openFile(path: string, writer = openWriter(path)) {
@@ -52,52 +40,28 @@ function openFile(path: string, writer = openWriter(path)) {
   }
 }
 
-function run(writer: Writer, ...calls: CallOf<WriterCalls>[]): unknown[] {
-  return writer.run({ times: TIMES, calls }).map((reply: Reply) => {
-    if ('fault' in reply) throw new Error(reply.message)
-    return reply.value
-  })
-}
-
 let made = 0
 
 /** One transaction of events, tenant by tenant, at two terms each. @returns their places, and whose they are */
-function create(writer: Writer, count: number): { address: EventAddress; tenant: string }[] {
+function createTenants(writer: Writer, count: number): { address: EventAddress; tenant: string }[] {
   const tenants = Array.from({ length: count }, () => `t${made++ % TENANTS}`)
-  const rows = tenants.map((tenant) => eventRow(newEventWith({ tenant, run: made })))
-  const [written] = run(writer, { type: 'create', input: { workspaceId: WORKSPACE, rows } })
-  // `WriterCalls` types the value of a create; none here has an idempotency key.
-  return (written as Extract<Written, { length: 3 }>[]).map(([, seq, tail], index) => ({
-    address: { seq, tail },
-    tenant: tenants[index] ?? '',
-  }))
+  const addresses = create(
+    writer,
+    tenants.map((tenant) => newEventWith({ tenant, run: made })),
+  )
+  return addresses.map((address, index) => ({ address, tenant: tenants[index] ?? '' }))
 }
-
-const ack = (writer: Writer, addresses: EventAddress[]) => run(writer, { type: 'ack', input: { workspaceId: WORKSPACE, addresses } })
-const remove = (writer: Writer, addresses: EventAddress[]) => run(writer, { type: 'delete', input: { workspaceId: WORKSPACE, addresses } })
 
 it('finds events by their metadata, in order, wherever it is at that moment', async () => {
   const path = temporaryFile()
   const file = openFile(path)
-  const reader = openReader(path)
-  onTestFinished(() => reader.close())
+  const list = lister(path)
   const events = new Map<number, { tenant: string; status: EventStatus; address: EventAddress }>()
-  const found = (tenant: string, status: EventStatus | undefined, order: 'asc' | 'desc') => {
-    const filter = { metadata: { tenant }, ...(status !== undefined && { status }), source: 'suite' }
-    const seqs: number[] = []
-    for (let after: number | null = null; ; ) {
-      const input = { ...query(WORKSPACE, { filter, order, limit: 40 }), after }
-      const [reply] = reader.run({ times: TIMES, calls: [{ type: 'list', input }] })
-      // `ReaderCalls` types the value of a list.
-      const page = (reply as { value: { events: { createdAtUs: number }[]; next: number | null } }).value
-      seqs.push(...page.events.map((event) => event.createdAtUs))
-      if (page.next === null) return seqs
-      after = page.next
-    }
-  }
+  const found = (tenant: string, status: EventStatus | undefined, order: 'asc' | 'desc') =>
+    list({ metadata: { tenant }, ...(status !== undefined && { status }), source: 'suite' }, order)
   const moments = { waiting: 0, amidLot: 0 }
   for (let round = 0; round < 60; round++) {
-    const created = create(file.writer, 150)
+    const created = createTenants(file.writer, 150)
     for (const { address, tenant } of created) events.set(address.seq, { tenant, address, status: 'pending' })
     // Of this round, and of former ones.
     const some = [...events.values()].filter((_, index) => index % 7 === round % 7).slice(-120)
@@ -133,7 +97,7 @@ it('keeps what waits within two lots, however long events come', () => {
   const file = openFile(temporaryFile())
   let most = 0
   for (let round = 0; round < 150; round++) {
-    create(file.writer, 100)
+    createTenants(file.writer, 100)
     most = Math.max(most, file.waiting())
   }
   expect(most).toBeGreaterThan(4096)
@@ -143,7 +107,7 @@ it('keeps what waits within two lots, however long events come', () => {
 
 it('merges the last few when nothing else comes', async () => {
   const file = openFile(temporaryFile())
-  create(file.writer, 3)
+  createTenants(file.writer, 3)
   expect([file.waiting(), file.merged()]).toEqual([6, 0])
   await file.expectWholeIndex()
   expect([file.waiting(), file.merged()]).toEqual([0, 6])
@@ -152,7 +116,7 @@ it('merges the last few when nothing else comes', async () => {
 it('merges what a writer left amid a lot, once', async () => {
   const path = temporaryFile()
   const left = openWriter(path)
-  const created = Array.from({ length: 25 }, () => create(left, 100)).flat()
+  const created = Array.from({ length: 25 }, () => createTenants(left, 100)).flat()
   left.close()
   const file = openFile(path)
   expect(file.isAmidLot()).toBe(true)
@@ -169,8 +133,8 @@ it('merges beside another writer on the file, as another process has it', async 
   const other = openWriter(path)
   onTestFinished(() => other.close())
   for (let round = 0; round < 60; round++) {
-    const mine = create(file.writer, 60).map(({ address }) => address)
-    const theirs = create(other, 70).map(({ address }) => address)
+    const mine = createTenants(file.writer, 60).map(({ address }) => address)
+    const theirs = createTenants(other, 70).map(({ address }) => address)
     ack(other, mine.slice(0, 20))
     remove(file.writer, theirs.slice(0, 20))
     ack(file.writer, theirs.slice(20, 30))
@@ -183,19 +147,19 @@ it('merges anew what a rollback took back', async () => {
   const db = openDatabase(path, { cacheKiB: 1024 })
   migrate(db)
   const file = openFile(path, new Writer(db))
-  for (let round = 0; round < 25; round++) create(file.writer, 100)
+  for (let round = 0; round < 25; round++) createTenants(file.writer, 100)
   expect(file.isAmidLot()).toBe(true)
   const isCommit = (action: number, what: string | null) => action === constants.SQLITE_TRANSACTION && what === 'COMMIT'
   db.setAuthorizer((action, what) => (isCommit(action, what) ? constants.SQLITE_DENY : constants.SQLITE_OK))
-  expect(() => create(file.writer, 100)).toThrow(/not authorized/)
+  expect(() => createTenants(file.writer, 100)).toThrow(/not authorized/)
   db.setAuthorizer(null)
-  create(file.writer, 100)
+  createTenants(file.writer, 100)
   await file.expectWholeIndex()
 })
 
 it('merges before an import, which moves events to other places', async () => {
   const file = openFile(temporaryFile())
-  const [first, second, third] = create(file.writer, 3).map(({ address }) => address)
+  const [first, second, third] = createTenants(file.writer, 3).map(({ address }) => address)
   if (first === undefined || second === undefined || third === undefined) throw new Error('Three events gave fewer places.')
   // What fan-out has not passed is not moved.
   expect(run(file.writer, { type: 'fanOut', input: { from: 0, to: third.seq, deliveries: [] } })).toEqual([true])
@@ -207,6 +171,6 @@ it('merges before an import, which moves events to other places', async () => {
     acknowledgedAtUs: null,
   }
   expect(run(file.writer, { type: 'importEvents', input: { workspaceId: WORKSPACE, events: [event] } })).toEqual([['written']])
-  create(file.writer, 1)
+  createTenants(file.writer, 1)
   await file.expectWholeIndex()
 })

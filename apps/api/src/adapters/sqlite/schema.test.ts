@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
+import type { EventFilter } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
 import {
   createdIds,
@@ -19,7 +20,7 @@ import {
 import { migrate } from './schema.ts'
 import { openSqliteStore } from './store.ts'
 
-const SCHEMAS = [1, 2, 3, 4] as const
+const SCHEMAS = [1, 2, 3, 4, 5] as const
 const ACKNOWLEDGED = '019aa56d-6000-7000-98ac-5a6889b9f2de'
 const PENDING = '019aa56d-6000-7004-82be-8b7f28c051d3'
 const MOVED = '019aa56d-6000-7004-a0f3-77d15c2b9e64'
@@ -125,15 +126,35 @@ it('keeps the webhooks, deliveries and replays that a database of schema 3 holds
   expect(claim.deliveries).toMatchObject([{ deliveryId: deliveries[0]?.deliveryId, event: { eventId: PENDING } }])
 })
 
-it('finds by their metadata the events that a database of schema 4 holds, and new ones', async () => {
-  const { directory } = fileOf(4)
-  const store = await openSqliteStore({ directory, eventTtlDays: 7, clock: new FakeClock() })
-  onTestFinished(() => store.close())
-  const [created = ''] = await createdIds(store, 'default', [newEventWith({ region: 'eu' })])
-  const page = await store.listEvents(query('default', { filter: { metadata: { region: 'eu' } } }))
-  expect(idsOf(page.events)).toEqual([ACKNOWLEDGED, MOVED, created])
-  expect(await store.getEvent('default', MOVED)).toMatchObject({ payload: '{"order":4}', createdAtUs: 1_763_712_000_000_001 })
+it.each([4, 5] as const)(
+  'finds by their fields and metadata the events that a database of schema %i holds, and new ones',
+  async (schema) => {
+    const { directory } = fileOf(schema)
+    const store = await openSqliteStore({ directory, eventTtlDays: 7, clock: new FakeClock() })
+    onTestFinished(() => store.close())
+    const [created = ''] = await createdIds(store, 'default', [newEventWith({ region: 'eu' })])
+    const found = async (filter: EventFilter) => idsOf((await store.listEvents(query('default', { filter }))).events)
+    expect(await found({ metadata: { region: 'eu' } })).toEqual([ACKNOWLEDGED, MOVED, created])
+    expect(await found({ source: 'shop' })).toEqual([ACKNOWLEDGED, PENDING, MOVED])
+    expect(await found({ eventType: 'suite.ran' })).toEqual([created])
+    expect(await store.getEvent('default', MOVED)).toMatchObject({ payload: '{"order":4}', createdAtUs: 1_763_712_000_000_001 })
+  },
+)
+
+const table = (name: string) => ({ name, put: `CREATE TABLE ${name} (x INTEGER)`, clear: `DROP TABLE ${name}` })
+const column = (name: string, of: string) => ({
+  name,
+  put: `ALTER TABLE ${of} ADD COLUMN ${name} INTEGER`,
+  clear: `ALTER TABLE ${of} DROP COLUMN ${name}`,
 })
+/** What is in the way of the next migration when some of it is done: what it makes last, where that can be there before. */
+const OBSTACLES = {
+  1: table('signatures'),
+  2: table('jobs'),
+  3: table('delivery_places'),
+  4: table('event_metadata_new'),
+  5: column('indexed_seq', 'commit_clock'),
+}
 
 for (const schema of SCHEMAS) {
   it(`fans out only what is stored from now on, and not what a database of schema ${schema} holds`, async () => {
@@ -165,16 +186,15 @@ for (const schema of SCHEMAS) {
     const { path } = fileOf(schema)
     const db = new DatabaseSync(path)
     onTestFinished(() => db.close())
-    // The last table that the next migration makes is in its way.
-    const last = { 1: 'signatures', 2: 'jobs', 3: 'delivery_places', 4: 'event_metadata_new' }[schema]
-    db.exec(`CREATE TABLE ${last} (x INTEGER)`)
+    const { name, put, clear } = OBSTACLES[schema]
+    db.exec(put)
     const before = shapeOf(db)
-    expect(() => migrate(db)).toThrow(last)
+    expect(() => migrate(db)).toThrow(name)
     expect(shapeOf(db)).toEqual(before)
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: schema })
-    db.exec(`DROP TABLE ${last}`)
+    db.exec(clear)
     migrate(db)
-    expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: schema === 4 ? 4 : 3 })
+    expect(db.prepare('SELECT count(*) AS n FROM events').get()).toEqual({ n: schema >= 4 ? 4 : 3 })
     expect(db.prepare('SELECT count(*) AS n FROM api_keys').get()).toEqual({ n: schema === 1 ? 0 : 1 })
   })
 }

@@ -194,6 +194,16 @@ const MIGRATIONS = [
     PRIMARY KEY (seq, key)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  -- 0 while events_source and events_type do not have the event yet; nothing up to indexed_seq is: see field-indexes.ts.
+  ALTER TABLE events ADD COLUMN is_indexed INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE commit_clock ADD COLUMN indexed_seq INTEGER NOT NULL DEFAULT 0;
+  UPDATE commit_clock SET indexed_seq = last_seq;
+  DROP INDEX events_source;
+  DROP INDEX events_type;
+  CREATE INDEX events_source ON events (workspace, source, status) WHERE is_indexed = 1;
+  CREATE INDEX events_type ON events (workspace, event_type, status) WHERE is_indexed = 1;
+  `,
 ]
 
 /**

@@ -9,6 +9,7 @@ import { isStorageFault, openDatabase } from './database.ts'
 import { deliveryWriter } from './delivery-writer.ts'
 import { type EventAddress, idAddressOf, isMoved } from './event-id.ts'
 import type { EventRow } from './event-row.ts'
+import { FieldIndexes } from './field-indexes.ts'
 import { MetadataIndex } from './metadata-index.ts'
 import { moveWriter } from './move-writer.ts'
 import { eventFinder } from './places.ts'
@@ -23,7 +24,7 @@ import { Workspaces } from './workspaces.ts'
 const PENDING = EVENT_STATUSES.indexOf('pending')
 const ACKNOWLEDGED = EVENT_STATUSES.indexOf('acknowledged')
 const CACHE_KIB = 24 * 1024
-/** How long new metadata waits for its index while nothing else is written, at the most. */
+/** How long new events wait for their entries in the indexes while nothing else is written, at the most. */
 const MERGE_MS = 250
 
 export class Writer implements ThreadWork<WriterCalls> {
@@ -36,6 +37,7 @@ export class Writer implements ThreadWork<WriterCalls> {
   readonly #clock
   readonly #deliveries
   readonly #moves
+  readonly #fields
   readonly #metadata
   readonly #findEvent
   readonly #sql
@@ -59,6 +61,7 @@ export class Writer implements ThreadWork<WriterCalls> {
       endReplaysOfWebhook: this.#replays.endReplaysOfWebhook,
     })
     this.#queue = queueWriter(db)
+    this.#fields = new FieldIndexes(db)
     this.#metadata = new MetadataIndex(db)
     this.#moves = moveWriter(db, { workspaces: this.#workspaces, clock: this.#clock, metadata: this.#metadata })
     this.#findEvent = eventFinder(db)
@@ -68,8 +71,8 @@ export class Writer implements ThreadWork<WriterCalls> {
       commit: db.prepare('COMMIT'),
       checkpoint: db.prepare('PRAGMA wal_checkpoint(PASSIVE)'),
       insertEvent: db.prepare(
-        'INSERT INTO events (seq, tail, workspace, status, priority, acknowledged_us, source, event_type, metadata, payload) ' +
-          `VALUES (?1, ?2, ?3, ${PENDING}, ?4, ?1, ?5, ?6, ?7, ?8)`,
+        'INSERT INTO events (seq, tail, workspace, status, priority, acknowledged_us, source, event_type, metadata, payload, is_indexed) ' +
+          `VALUES (?1, ?2, ?3, ${PENDING}, ?4, ?1, ?5, ?6, ?7, ?8, ?9)`,
       ),
       findKey: db.prepare('SELECT seq, tail, fingerprint FROM idempotency WHERE workspace = ? AND key = ?'),
       insertKey: db.prepare('INSERT INTO idempotency (seq, tail, workspace, key, fingerprint) VALUES (?, ?, ?, ?, ?)'),
@@ -124,7 +127,9 @@ export class Writer implements ThreadWork<WriterCalls> {
   #commit(calls: CallOf<WriterCalls>[]): Reply[] {
     return this.#transact(() => {
       this.#clock.begin(this.#times.nowUs)
+      this.#fields.begin(newEventsOf(calls))
       const replies = calls.map((call) => ({ value: this.#handle(call) }))
+      this.#fields.mergeSome()
       this.#metadata.mergeSome()
       this.#clock.save()
       return replies
@@ -151,7 +156,10 @@ export class Writer implements ThreadWork<WriterCalls> {
       this.#merging = undefined
       let isMore = true
       try {
-        isMore = this.#transact(() => this.#metadata.mergeLot())
+        isMore = this.#transact(() => {
+          this.#fields.mergeAll()
+          return this.#metadata.mergeLot()
+        })
       } catch (error) {
         // A full disk or a lock: it stays where readers look for it, too.
         if (!isStorageFault(error)) throw error
@@ -214,7 +222,7 @@ export class Writer implements ThreadWork<WriterCalls> {
   #insert(workspace: number, [source, eventType, priority, metadata, payload, key, fingerprint]: EventRow): Written {
     const seq = this.#clock.next()
     const tail = randomTail()
-    this.#sql.insertEvent.run(seq, tail, workspace, priority, source, eventType, metadata, payload)
+    this.#sql.insertEvent.run(seq, tail, workspace, priority, source, eventType, metadata, payload, this.#fields.add())
     this.#metadata.add(workspace, seq, metadata)
     if (key !== null) this.#sql.insertKey.run(seq, tail, workspace, key, fingerprint)
     return ['created', seq, tail]
@@ -284,6 +292,10 @@ export class Writer implements ThreadWork<WriterCalls> {
     if (isMoved(tail)) this.#sql.deletePlace.run(workspace, address.seq, address.tail)
     this.#deliveries.cancelOfEvent(address, this.#times.nowUs)
   }
+}
+
+function newEventsOf(calls: readonly CallOf<WriterCalls>[]): number {
+  return calls.reduce((sum, call) => (call.type === 'create' ? sum + call.input.rows.length : sum), 0)
 }
 
 /**
