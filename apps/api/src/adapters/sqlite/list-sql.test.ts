@@ -4,8 +4,8 @@ import { db, planOf } from '../../testing/query-plan.ts'
 import { listConditions, rowSql, walkSql } from './list-sql.ts'
 
 const filters: [EventFilter, index: RegExp][] = [
-  [{}, /INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
-  [{ priority: 'high' }, /INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
+  [{}, /COVERING INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
+  [{ priority: 'high' }, /COVERING INDEX events_(pending|acknowledged) \(workspace=\? AND priority=\? AND rowid>\? AND rowid<\?\)/],
   [{ source: 's' }, /COVERING INDEX events_source \(workspace=\? AND source=\? AND status=\? AND rowid>\? AND rowid<\?\)/],
   [{ eventType: 't' }, /COVERING INDEX events_type \(workspace=\? AND event_type=\? AND status=\? AND rowid>\? AND rowid<\?\)/],
   [

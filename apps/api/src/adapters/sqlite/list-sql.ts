@@ -70,14 +70,9 @@ interface Range {
 function rangesOf(condition: Condition | undefined, status: number): Range[] {
   switch (condition?.index) {
     case 'source':
-    case 'type': {
-      const column = condition.index === 'source' ? 'source' : 'event_type'
-      const where = `${column} = ? AND status = ${status}`
-      return [
-        { sql: `SELECT seq FROM events INDEXED BY events_${condition.index} WHERE ${where} AND is_indexed = 1` },
-        { sql: `SELECT seq FROM events NOT INDEXED WHERE ${where} AND is_indexed = 0`, low: `max(?, ${FIRST_NEW})` },
-      ]
-    }
+      return fieldRanges('events_source', `source = ? AND status = ${status}`)
+    case 'type':
+      return fieldRanges('events_type', `event_type = ? AND status = ${status}`)
     case 'metadata':
       return [
         {
@@ -92,6 +87,14 @@ function rangesOf(condition: Condition | undefined, status: number): Range[] {
       return [{ sql: `SELECT seq FROM events INDEXED BY ${index} WHERE priority = ? AND status = ${status}` }]
     }
   }
+}
+
+/** In an index that leaves out new events, and among these. */
+function fieldRanges(index: string, where: string): Range[] {
+  return [
+    { sql: `SELECT seq FROM events INDEXED BY ${index} WHERE ${where} AND is_indexed = 1` },
+    { sql: `SELECT seq FROM events NOT INDEXED WHERE ${where} AND is_indexed = 0`, low: `max(?, ${FIRST_NEW})` },
+  ]
 }
 
 /** The two indexes have all events before it, and those behind it that came from elsewhere: see `field-indexes.ts`. */

@@ -11,6 +11,7 @@ import { migrate } from './schema.ts'
 import { openWriter, Writer } from './writer.ts'
 
 const TENANTS = 50
+const LOT = 8192
 
 /** A file with a look at its tables, beside writers. */
 function openFile(path: string, writer = openWriter(path)) {
@@ -96,12 +97,12 @@ it('finds events by their metadata, in order, wherever it is at that moment', as
 it('keeps what waits within two lots, however long events come', () => {
   const file = openFile(temporaryFile())
   let most = 0
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 300; round++) {
     createTenants(file.writer, 100)
     most = Math.max(most, file.waiting())
   }
-  expect(most).toBeGreaterThan(4096)
-  expect(most).toBeLessThanOrEqual(2 * 4096 + 200)
+  expect(most).toBeGreaterThan(LOT)
+  expect(most).toBeLessThanOrEqual(2 * LOT + 200)
   expect(file.merged()).toBeGreaterThan(20_000)
 })
 
@@ -113,10 +114,18 @@ it('merges the last few when nothing else comes', async () => {
   expect([file.waiting(), file.merged()]).toEqual([0, 6])
 })
 
+it('merges while events keep coming, however few', async () => {
+  const file = openFile(temporaryFile())
+  const trickle = setInterval(() => createTenants(file.writer, 3), 40)
+  onTestFinished(() => clearInterval(trickle))
+  await vi.waitFor(() => expect(file.merged()).toBeGreaterThan(100), { timeout: 10_000 })
+  await vi.waitFor(() => expect(file.waiting()).toBeLessThan(file.merged() / 2), { timeout: 10_000 })
+})
+
 it('merges what a writer left amid a lot, once', async () => {
   const path = temporaryFile()
   const left = openWriter(path)
-  const created = Array.from({ length: 25 }, () => createTenants(left, 100)).flat()
+  const created = Array.from({ length: 45 }, () => createTenants(left, 100)).flat()
   left.close()
   const file = openFile(path)
   expect(file.isAmidLot()).toBe(true)
@@ -147,7 +156,7 @@ it('merges anew what a rollback took back', async () => {
   const db = openDatabase(path, { cacheKiB: 1024 })
   migrate(db)
   const file = openFile(path, new Writer(db))
-  for (let round = 0; round < 25; round++) createTenants(file.writer, 100)
+  for (let round = 0; round < 45; round++) createTenants(file.writer, 100)
   expect(file.isAmidLot()).toBe(true)
   const isCommit = (action: number, what: string | null) => action === constants.SQLITE_TRANSACTION && what === 'COMMIT'
   db.setAuthorizer((action, what) => (isCommit(action, what) ? constants.SQLITE_DENY : constants.SQLITE_OK))

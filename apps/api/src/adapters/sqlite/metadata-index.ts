@@ -3,7 +3,11 @@ import { metadataTerms } from '../metadata-terms.ts'
 import { prepareAll } from './database.ts'
 
 /** Terms that wait from which on a lot is begun, and the most that one has (and the rest of its last event). */
-const LOT_TERMS = 4096
+const LOT_TERMS = 8192
+/** Looks in a row that find new terms, and no lot, until one is begun that is smaller. */
+const BUSY_LOOKS = 8
+/** Terms that are merged at one look: no more than commits that come meanwhile can wait for. */
+const IDLE_TERMS = 1024
 /** Terms that a commit merges for each that it adds: a lot ends before the next one is full. */
 const MERGED_FOR_ADDED = 2
 
@@ -44,6 +48,8 @@ export class MetadataIndex {
   #added = 0
   /** Those of the transaction under way. */
   #adding = 0
+  #isBusy = false
+  #busyLooks = 0
 
   constructor(db: DatabaseSync) {
     this.#sql = prepareAll(db, WRITES)
@@ -74,24 +80,33 @@ export class MetadataIndex {
   /** At the end of each transaction: merges in proportion to what it adds. */
   mergeSome(): void {
     this.#added += this.#adding
+    if (this.#adding > 0) this.#isBusy = true
     if (this.#lot === undefined && this.#added >= LOT_TERMS) this.#beginLot()
     this.#merge(MERGED_FOR_ADDED * this.#adding)
     this.#adding = 0
   }
 
   /**
-   * Finishes the lot, and begins the next one with what has come since.
-   * @returns whether there is one
+   * Now and then, in a transaction of its own: merges what is left when no new terms come. While they come, their commits do that, and lots may grow.
+   * @returns whether to look again: soon, later (commits may have brought some until then), or not
    */
-  mergeLot(): boolean {
-    this.#merge(Number.POSITIVE_INFINITY)
-    this.#beginLot()
-    return this.#lot !== undefined
+  mergeIdle(): 'soon' | 'later' | 'never' {
+    const isBusy = this.#isBusy
+    this.#isBusy = false
+    this.#busyLooks = isBusy && this.#lot === undefined ? this.#busyLooks + 1 : 0
+    if (this.#lot === undefined && (!isBusy || this.#busyLooks === BUSY_LOOKS)) this.#beginLot()
+    if (isBusy) return 'later'
+    if (this.#lot === undefined) return 'never'
+    this.#merge(IDLE_TERMS)
+    return 'soon'
   }
 
   /** Before events are put where others may have been. */
   mergeAll(): void {
-    while (this.mergeLot()) {}
+    do {
+      this.#merge(Number.POSITIVE_INFINITY)
+      this.#beginLot()
+    } while (this.#lot !== undefined)
   }
 
   /** After a rollback, which took back what was merged. */

@@ -195,7 +195,7 @@ const MIGRATIONS = [
   ) STRICT, WITHOUT ROWID;
   `,
   `
-  -- 0 while events_source and events_type do not have the event yet; nothing up to indexed_seq is: see field-indexes.ts.
+  -- 0 while these two indexes do not have the event yet; nothing up to indexed_seq is: see field-indexes.ts.
   ALTER TABLE events ADD COLUMN is_indexed INTEGER NOT NULL DEFAULT 1;
   ALTER TABLE commit_clock ADD COLUMN indexed_seq INTEGER NOT NULL DEFAULT 0;
   UPDATE commit_clock SET indexed_seq = last_seq;

@@ -24,8 +24,10 @@ import { Workspaces } from './workspaces.ts'
 const PENDING = EVENT_STATUSES.indexOf('pending')
 const ACKNOWLEDGED = EVENT_STATUSES.indexOf('acknowledged')
 const CACHE_KIB = 24 * 1024
-/** How long new events wait for their entries in the indexes while nothing else is written, at the most. */
+/** How often what waits for its entries in the indexes is looked for, while commits come and after them. */
 const MERGE_MS = 250
+/** Between two bits of it, so that commits come first. */
+const MERGE_SOON_MS = 10
 
 export class Writer implements ThreadWork<WriterCalls> {
   readonly #db: DatabaseSync
@@ -150,22 +152,22 @@ export class Writer implements ThreadWork<WriterCalls> {
     }
   }
 
-  /** What the commits of new events leave: without it a reader would look through it for ever. */
-  #mergeLater(): void {
+  /** What the commits of new events leave: without it readers would look through it for ever. */
+  #mergeLater(ms = MERGE_MS): void {
     this.#merging ??= setTimeout(() => {
       this.#merging = undefined
-      let isMore = true
+      let next: 'soon' | 'later' | 'never' = 'later'
       try {
-        isMore = this.#transact(() => {
+        next = this.#transact(() => {
           this.#fields.mergeAll()
-          return this.#metadata.mergeLot()
+          return this.#metadata.mergeIdle()
         })
       } catch (error) {
         // A full disk or a lock: it stays where readers look for it, too.
         if (!isStorageFault(error)) throw error
       }
-      if (isMore) this.#mergeLater()
-    }, MERGE_MS)
+      if (next !== 'never') this.#mergeLater(next === 'soon' ? MERGE_SOON_MS : MERGE_MS)
+    }, ms)
   }
 
   #handle(call: CallOf<WriterCalls>): unknown {
