@@ -47,10 +47,10 @@ export interface Processes {
 /**
  * A server's clients are on other machines and take no turn from it. The generator shares the machine, and would interrupt the server at each
  * answer, thousands of times a second; Linux lets a process of its class for batch jobs wait for the server's turn to end (sched(7)). Where there is
- * no such class, it interrupts.
+ * no such class, it interrupts. In an open loop it must be punctual instead.
  */
-function letNotInterrupt({ pid }: ChildProcess): void {
-  spawnSync('chrt', ['--batch', '--pid', '0', String(pid)])
+function schedule({ pid }: ChildProcess, { ratePerSecond }: LoadPlan): void {
+  spawnSync('chrt', [ratePerSecond === undefined ? '--batch' : '--other', '--pid', '0', String(pid)])
 }
 
 export function createProcesses(): Processes {
@@ -129,10 +129,8 @@ export function createProcesses(): Processes {
     },
     startBareHandler: () => startHttp('apps/e2e/load/bare-server.ts', {}),
     load: async (plan) => {
-      if (generator === undefined || !children.has(generator)) {
-        generator = forked('generator.ts')
-        letNotInterrupt(generator)
-      }
+      if (generator === undefined || !children.has(generator)) generator = forked('generator.ts')
+      schedule(generator, plan)
       const reply = await ask<LoadReply>(generator, plan, plan.warmUpMs + plan.durationMs + 2 * DRAIN_MS)
       if ('failure' in reply) throw new Error(`The load failed: ${reply.failure}`)
       return reply.result

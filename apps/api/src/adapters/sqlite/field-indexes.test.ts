@@ -9,7 +9,7 @@ import { eventRow } from './event-row.ts'
 import { migrate } from './schema.ts'
 import { openWriter, Writer } from './writer.ts'
 
-const LOT = 2048
+const LOT = 1024
 const MANY = 128
 
 /** A file with a look at its tables, beside writers. */

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { prepareAll } from './database.ts'
 
 /** Events that wait from which on they are merged. */
-const LOT_EVENTS = 2048
+const LOT_EVENTS = 1024
 /** Events of one transaction from which on they go to the indexes' pages together anyway. */
 const MANY_EVENTS = 128
 
