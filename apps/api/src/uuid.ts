@@ -5,8 +5,6 @@
 import { randomBytes } from 'node:crypto'
 
 const TAIL_BYTES = 8
-/** Of a tail that the program made. */
-export const TAIL_CHARACTERS = 17
 
 /** A new one, lower case. @param us microseconds since the epoch */
 export function newUuid(us: number): string {

@@ -3,7 +3,6 @@
  * and new events and their places are nearly all that crosses. So those of a whole batch go as one string, and the lengths that cut it: a quarter of
  * the time, on both threads.
  */
-import { TAIL_CHARACTERS } from '../../uuid.ts'
 import type { EventRow } from './event-row.ts'
 import type { Batch, BatchTimes, CallOf, InputOf, Reply, WriterCalls, Written } from './protocol.ts'
 
@@ -67,6 +66,7 @@ export function receiveBatch<Calls>([times, calls, packed]: SentBatch): Batch<Ca
 
 /** A reply without its names; of a create that stored all its events their number. */
 type SentReply = [value: unknown] | [fault: 'storage' | 'program', message: string] | number
+/** The tails are of one length, and stand one behind the other. */
 export type SentReplies = [replies: SentReply[], seqs: number[], tails: string]
 
 export function sendReplies<Calls>({ calls }: Batch<Calls>, replies: readonly Reply[]): SentReplies {
@@ -91,11 +91,12 @@ function isCreated(written: Written): written is [outcome: 'created', seq: numbe
 }
 
 export function receiveReplies([replies, seqs, tails]: SentReplies): Reply[] {
+  const tailLength = tails.length / seqs.length
   let next = 0
   const unpack = (count: number): Written[] => {
     const written: Written[] = []
     for (const end = next + count; next < end; next++) {
-      written.push(['created', seqs[next] ?? 0, tails.slice(next * TAIL_CHARACTERS, (next + 1) * TAIL_CHARACTERS)])
+      written.push(['created', seqs[next] ?? 0, tails.slice(next * tailLength, (next + 1) * tailLength)])
     }
     return written
   }
