@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { newUuid, randomTail, uuidTime } from './uuid.ts'
+import { newUuid, randomTail } from './uuid.ts'
+import { uuidTime } from './uuid-time.ts'
 
 const NOW_US = Date.UTC(2025, 10, 21, 8) * 1000
 

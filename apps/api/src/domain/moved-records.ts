@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import type { WholeDelivery } from '../move-ports.ts'
 import { EVENT_STATUSES, type EventRecord, PRIORITIES, SCOPES } from '../ports.ts'
-import { uuidTime } from '../uuid.ts'
+import { uuidTime } from '../uuid-time.ts'
 import {
   DELIVERY_STATUSES,
   DISABLED_REASONS,

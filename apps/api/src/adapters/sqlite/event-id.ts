@@ -1,4 +1,4 @@
-import { microsecondsOf, uuidAt } from '../../uuid.ts'
+import { microsecondsOf, uuidAt } from '../../uuid-time.ts'
 
 /**
  * The time in an event's id is its `created_at`. Times are unique here, so the id leads to the row without an index of its own; the random

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { microsecondsOf, tailOf, uuidAt } from '../../../uuid.ts'
+import { microsecondsOf, tailOf, uuidAt } from '../../../uuid-time.ts'
 
 /** The same id for the same time and text. */
 export function derivedId(us: number, text: string): string {
