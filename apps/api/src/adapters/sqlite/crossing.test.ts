@@ -43,6 +43,7 @@ it.each([
   ['other calls between', [create('w', row('a', '{}')), ack, create('w', row('b', '{}')), ack]],
   ['idempotency keys, alone and among others', [create('w', row('a', '{}', 'k')), create('w', row('b', '{}'), row('c', '{}', 'k'))]],
   ['no event', [create('w'), create('x', row('a', '{}'))]],
+  ['nothing but a create without events', [create('w')]],
   ['no create', [ack, ack]],
   ['no call', []],
 ])('carries a batch of %s as it is', (_, calls) => {
