@@ -30,7 +30,7 @@ export class FieldIndexes {
   /** @param events those that the transaction brings, at the most */
   begin(events: number): void {
     this.#isMany = events >= MANY_EVENTS
-    if (this.#isMany) this.mergeAll()
+    if (this.#isMany) this.#sql.merge.run()
   }
 
   /**
@@ -45,13 +45,17 @@ export class FieldIndexes {
 
   /** At the end of each transaction. */
   mergeSome(): void {
-    if (this.#isMany) this.#sql.mark.run()
+    if (this.#isMany) this.#setMark()
     else if (this.#waiting >= LOT_EVENTS) this.mergeAll()
   }
 
   /** Those that another run has left, too. */
   mergeAll(): void {
     this.#sql.merge.run()
+    this.#setMark()
+  }
+
+  #setMark(): void {
     this.#sql.mark.run()
     this.#waiting = 0
   }
