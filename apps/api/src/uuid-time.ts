@@ -3,6 +3,7 @@
  * (RFC 9562, section 6.2, method 3). As texts they sort by time. Every id that the program gives is one, whichever store keeps it.
  */
 
+/** Of what is behind the time. */
 export const TAIL_BYTES = 8
 
 /**

@@ -1,6 +1,6 @@
 /**
  * How a batch and its replies cross to a storage thread and back. Structured clone takes its time for each string, array and name, however short;
- * and new events and their places are nearly all that crosses. So those of a whole batch go as one string, and the lengths that cut it: a quarter of
+ * and new events and their places are nearly all that crosses. So those of a whole batch go as one string, and the lengths that cut it: a third of
  * the time, on both threads.
  */
 import type { EventRow } from './event-row.ts'
