@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { temporaryDirectory } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 import { lockKeyFile, newMasterKey, readKeyFile, readOrMakeKeyFile, writeKeyFile } from './key-file.ts'
 
 const FORM = /^file-[0-9a-f]{12}:[A-Za-z0-9+/]{43}=$/

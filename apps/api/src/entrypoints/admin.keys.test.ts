@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Deps } from '../deps.ts'
 import { SCOPES } from '../ports.ts'
 import { adminJson, depsOn, runAdmin } from '../testing/admin-process.ts'
-import { temporaryDirectory } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const SECRET = /^trg_[0-9A-Za-z]{38}$/
 const DAY_US = 86_400_000_000

@@ -8,7 +8,7 @@ import { runAdmin as runInThisProcess } from '../admin/run-admin.ts'
 import { adminInThisProcess, adminJson, depsOn, runAdmin, spawnAdmin } from '../testing/admin-process.ts'
 import { fillWorkspace } from '../testing/full-workspace.ts'
 import { countLines, recordLines } from '../testing/moves.ts'
-import { temporaryDirectory } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 import { webhookRecord } from '../testing/webhook-records.ts'
 
 type Environment = Record<string, string> & { DATA_DIR: string }

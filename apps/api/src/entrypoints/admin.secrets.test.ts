@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { newMasterKey } from '../adapters/key-file.ts'
 import { adminJson, depsOn, runAdmin } from '../testing/admin-process.ts'
-import { temporaryDirectory } from '../testing/server-process.ts'
 import { storedContent } from '../testing/server-store.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const masterKey = (id: string) => `${id}:${randomBytes(32).toString('base64')}`
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { commands } from '../admin/commands.ts'
 import { adminInThisProcess, runAdmin } from '../testing/admin-process.ts'
-import { temporaryDirectory } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const ONE_LINE = /^[^\n]+\n$/
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { newEvent } from '../adapters/conformance/harness.ts'
 import { adminJson, depsOn, runAdmin, spawnAdmin } from '../testing/admin-process.ts'
 import { countLines, recordLines } from '../testing/moves.ts'
-import { temporaryDirectory } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const embedded = () => ({ DATA_DIR: temporaryDirectory() })
 

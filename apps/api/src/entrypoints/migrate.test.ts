@@ -9,7 +9,8 @@ import type { EventFilter, Store } from '../ports.ts'
 import { adminInThisProcess, runAdmin } from '../testing/admin-process.ts'
 import { startDynamodbLocal } from '../testing/dynamodb-local.ts'
 import { testTables } from '../testing/dynamodb-tables.ts'
-import { runToExit, temporaryDirectory } from '../testing/server-process.ts'
+import { runToExit } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 /** One that no other file uses: DynamoDB Local makes indexes for one set of tables that have a TTL, and for no second. */
 const server = await startDynamodbLocal()

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { createdEvent, eventsOf } from '../testing/server-events.ts'
-import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { type ServerProcess, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const ROUNDS = 20
 const CLIENTS = 16

@@ -4,7 +4,8 @@ import { openApiDocument } from '../openapi.ts'
 import { endpoints } from '../routes/index.ts'
 import { findChromium, launchChromium } from '../testing/browser.ts'
 import { createdEvent } from '../testing/server-events.ts'
-import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { type ServerProcess, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const executablePath = findChromium()
 if (executablePath === undefined) {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createdEvent, eventsOf } from '../testing/server-events.ts'
-import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { type ServerProcess, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 async function expectUnavailable(answer: Response): Promise<void> {
   expect(answer.status).toBe(503)

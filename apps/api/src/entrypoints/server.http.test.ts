@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { eventsOf } from '../testing/server-events.ts'
-import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { type ServerProcess, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const KEY = 'X-API-Key: test-api-key-12345'
 const MAX_BODY_BYTES = 524_288

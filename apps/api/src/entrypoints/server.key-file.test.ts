@@ -3,7 +3,8 @@ import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { adminJson, runAdmin } from '../testing/admin-process.ts'
-import { runToExit, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { runToExit, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 function signed(secret: string, path: string): Record<string, string> {
   const timestamp = String(Math.floor(Date.now() / 1000))

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, it } from 'vitest'
 import { parseConfig } from '../config.ts'
-import { startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const README = readFileSync(join(import.meta.dirname, '../../../../README.md'), 'utf8')
 

@@ -7,7 +7,8 @@ import { parseMasterKeys, unwrapDataKey } from '../domain/vault.ts'
 import { SCOPES } from '../ports.ts'
 import { adminInThisProcess, adminJson, depsOn } from '../testing/admin-process.ts'
 import { type AskOptions, ask, askOk, type Credentials, EVENT, keyedEnvironment, newMasterKey } from '../testing/keyed-server.ts'
-import { runToExit, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { runToExit, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 /** Found where it should be, so that the search is known to find things. */
 const MARK = 'a mark that is no secret'

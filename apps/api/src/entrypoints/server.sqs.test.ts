@@ -5,8 +5,9 @@ import { startElasticmq } from '../testing/elasticmq.ts'
 import { newMasterKey } from '../testing/keyed-server.ts'
 import { type ReceiverOptions, startReceiver } from '../testing/receiver.ts'
 import { createdEvent } from '../testing/server-events.ts'
-import { runToExit, type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { runToExit, type ServerProcess, startServer } from '../testing/server-process.ts'
 import { startSqsProxy } from '../testing/sqs-proxy.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 const elasticmq = await startElasticmq()
 

@@ -3,7 +3,8 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { runToExit, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { runToExit, startServer } from '../testing/server-process.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 /** Expects one line on stderr that has the words, nothing on stdout, and exit code 1. */
 async function expectRefusal(environment: Record<string, string>, ...words: (string | RegExp)[]): Promise<void> {

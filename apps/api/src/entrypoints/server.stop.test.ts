@@ -3,8 +3,9 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createdEvent, eventsOf } from '../testing/server-events.ts'
-import { type ServerProcess, startServer, temporaryDirectory } from '../testing/server-process.ts'
+import { type ServerProcess, startServer } from '../testing/server-process.ts'
 import { settled } from '../testing/server-store.ts'
+import { temporaryDirectory } from '../testing/temporary-directory.ts'
 
 interface Begun {
   finish(): void

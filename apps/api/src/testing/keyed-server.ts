@@ -2,7 +2,8 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import { adminJson } from './admin-process.ts'
-import { type ServerProcess, temporaryDirectory } from './server-process.ts'
+import type { ServerProcess } from './server-process.ts'
+import { temporaryDirectory } from './temporary-directory.ts'
 
 /** What a server and the operator beside it are started with. */
 export type KeyedEnvironment = Record<'DATA_DIR' | 'ENCRYPTION_KEY' | 'AUTH_MODE' | 'RATE_LIMIT_PER_MINUTE', string>

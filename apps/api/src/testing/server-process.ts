@@ -1,7 +1,5 @@
 /** The program as an operator runs it: a process of its own, on a free port, with a data directory of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { DEVELOPMENT_KEY } from '../domain/key-ring.ts'
@@ -28,13 +26,6 @@ export interface ServerProcess {
 }
 
 type Environment = Record<string, string>
-
-/** A directory that goes away with the test. */
-export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'triggers-process-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
 
 /** Starts the server and waits for its welcome; it is killed with the test, if it still runs then. */
 export async function startServer(environment: Environment & { DATA_DIR: string }): Promise<ServerProcess> {

@@ -1,21 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
+import { temporaryDirectory } from '../../testing/temporary-directory.ts'
 import { createdIds, newApiKey, newAuditEntry, newEvent, newVersion, newWorkspace, query } from '../conformance/harness.ts'
 import { apiKeyRow, auditRow } from './access-row.ts'
 import { eventRow } from './event-row.ts'
 import { openSqliteStore } from './store.ts'
 import { openWriter } from './writer.ts'
-
-function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'triggers-access-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
 
 const TIMES = { nowUs: 1_763_712_000_000_000, eventsExpiredUs: 0, keysExpiredUs: 0 }
 

@@ -1,25 +1,16 @@
-import { constants, DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { EVENT_STATUSES, type EventStatus } from '../../ports.ts'
-import { ack, create, lister, remove, run, temporaryFile, WORKSPACE } from '../../testing/event-file.ts'
+import { ack, create, failingWriter, importAmong, lister, openBeside, remove, temporaryFile } from '../../testing/event-file.ts'
 import { newEvent } from '../conformance/harness.ts'
-import { openDatabase } from './database.ts'
 import type { EventAddress } from './event-id.ts'
-import { eventRow } from './event-row.ts'
-import { migrate } from './schema.ts'
-import { openWriter, Writer } from './writer.ts'
+import { openWriter } from './writer.ts'
 
 const LOT = 1024
 const MANY = 128
 
 /** A file with a look at its tables, beside writers. */
 function openFile(path = temporaryFile(), writer = openWriter(path)) {
-  const db = new DatabaseSync(path, { readOnly: true })
-  onTestFinished(() => {
-    db.close()
-    writer.close()
-  })
-  const count = (sql: string) => Number(db.prepare(sql).get()?.['n'])
+  const { db, count } = openBeside(path, writer)
   return {
     path,
     writer,
@@ -43,11 +34,11 @@ it('finds events by source and type, in order, whether the indexes have them or 
     const [source, eventType] = [`s${round % 5}`, `t${round % 3}`]
     for (const status of [undefined, ...EVENT_STATUSES]) {
       for (const wanted of [{ source }, { eventType }, { source, eventType }]) {
+        const filter = { ...wanted, ...(status && { status }) }
         const matches = [...events].filter(([, event]) =>
-          Object.entries({ ...wanted, ...(status && { status }) }).every(([name, value]) => Reflect.get(event, name) === value),
+          Object.entries(filter).every(([name, value]) => Reflect.get(event, name) === value),
         )
         const seqs = matches.map(([seq]) => seq).sort((a, b) => a - b)
-        const filter = { ...wanted, ...(status && { status }) }
         expect(list(filter, 'asc')).toEqual(seqs)
         expect(list(filter, 'desc')).toEqual(seqs.toReversed())
       }
@@ -152,14 +143,10 @@ it('merges beside another writer on the file, as another process has it', async 
 
 it('merges anew what a rollback took back', async () => {
   const path = temporaryFile()
-  const db = openDatabase(path, { cacheKiB: 1024 })
-  migrate(db)
-  const file = openFile(path, new Writer(db))
+  const { writer, failing } = failingWriter(path)
+  const file = openFile(path, writer)
   for (let round = 0; round < 10; round++) create(file.writer, sources(100))
-  const isCommit = (action: number, what: string | null) => action === constants.SQLITE_TRANSACTION && what === 'COMMIT'
-  db.setAuthorizer((action, what) => (isCommit(action, what) ? constants.SQLITE_DENY : constants.SQLITE_OK))
-  expect(() => create(file.writer, sources(100))).toThrow(/not authorized/)
-  db.setAuthorizer(null)
+  failing(() => expect(() => create(file.writer, sources(100))).toThrow(/not authorized/))
   expect([file.waiting(), file.behindMark()]).toEqual([1000, 1000])
   expect(lister(path)({ eventType: 't0' }, 'asc')).toHaveLength(340)
   await file.expectMerged()
@@ -169,27 +156,18 @@ it('merges anew what a rollback took back', async () => {
 it('finds imported events, which may move others to new places', async () => {
   const file = openFile()
   const list = lister(file.path)
-  const [first, second, third] = create(
+  const mine = create(
     file.writer,
     sources(3, () => 'mine'),
   )
-  if (first === undefined || second === undefined || third === undefined) throw new Error('Three events gave fewer places.')
-  // What fan-out has not passed is not moved.
-  expect(run(file.writer, { type: 'fanOut', input: { from: 0, to: third.seq, deliveries: [] } })).toEqual([true])
-  const event = {
-    address: { seq: first.seq, tail: 'bfff-ffffffffffff' },
-    row: eventRow(newEvent({ source: 'theirs' })),
-    status: 0,
-    acknowledgedAtUs: null,
-  }
-  expect(run(file.writer, { type: 'importEvents', input: { workspaceId: WORKSPACE, events: [event] } })).toEqual([['written']])
+  const theirs = importAmong(file.writer, mine, newEvent({ source: 'theirs' }))
   const [last] = create(
     file.writer,
     sources(1, () => 'theirs'),
   )
   for (let time = 0; time < 2; time++) {
     expect(list({ source: 'mine' }, 'asc')).toHaveLength(3)
-    expect(list({ source: 'theirs' }, 'asc')).toEqual([first.seq, last?.seq])
+    expect(list({ source: 'theirs' }, 'asc')).toEqual([theirs, last?.seq])
     await file.expectMerged()
   }
 })

@@ -1,26 +1,17 @@
-import { constants, DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { EVENT_STATUSES, type EventStatus } from '../../ports.ts'
-import { ack, create, lister, remove, run, temporaryFile, WORKSPACE } from '../../testing/event-file.ts'
+import { ack, create, failingWriter, importAmong, lister, openBeside, remove, temporaryFile } from '../../testing/event-file.ts'
 import { newEventWith } from '../conformance/harness.ts'
 import { metadataTerms } from '../metadata-terms.ts'
-import { openDatabase } from './database.ts'
 import type { EventAddress } from './event-id.ts'
-import { eventRow } from './event-row.ts'
-import { migrate } from './schema.ts'
-import { openWriter, Writer } from './writer.ts'
+import { openWriter, type Writer } from './writer.ts'
 
 const TENANTS = 50
 const LOT = 8192
 
 /** A file with a look at its tables, beside writers. */
 function openFile(path: string, writer = openWriter(path)) {
-  const db = new DatabaseSync(path, { readOnly: true })
-  onTestFinished(() => {
-    db.close()
-    writer.close()
-  })
-  const count = (sql: string) => Number(db.prepare(sql).get()?.['n'])
+  const { db, count } = openBeside(path, writer)
   const workspaceIndex = () => db.prepare('SELECT workspace, key, value, status, seq FROM event_metadata ORDER BY 1, 2, 3, 4, 5').all()
   return {
     writer,
@@ -153,33 +144,20 @@ it('merges beside another writer on the file, as another process has it', async 
 
 it('merges anew what a rollback took back', async () => {
   const path = temporaryFile()
-  const db = openDatabase(path, { cacheKiB: 1024 })
-  migrate(db)
-  const file = openFile(path, new Writer(db))
+  const { writer, failing } = failingWriter(path)
+  const file = openFile(path, writer)
   for (let round = 0; round < 45; round++) createTenants(file.writer, 100)
   expect(file.isAmidLot()).toBe(true)
-  const isCommit = (action: number, what: string | null) => action === constants.SQLITE_TRANSACTION && what === 'COMMIT'
-  db.setAuthorizer((action, what) => (isCommit(action, what) ? constants.SQLITE_DENY : constants.SQLITE_OK))
-  expect(() => createTenants(file.writer, 100)).toThrow(/not authorized/)
-  db.setAuthorizer(null)
+  failing(() => expect(() => createTenants(file.writer, 100)).toThrow(/not authorized/))
   createTenants(file.writer, 100)
   await file.expectWholeIndex()
 })
 
 it('merges before an import, which moves events to other places', async () => {
   const file = openFile(temporaryFile())
-  const [first, second, third] = createTenants(file.writer, 3).map(({ address }) => address)
-  if (first === undefined || second === undefined || third === undefined) throw new Error('Three events gave fewer places.')
-  // What fan-out has not passed is not moved.
-  expect(run(file.writer, { type: 'fanOut', input: { from: 0, to: third.seq, deliveries: [] } })).toEqual([true])
+  const addresses = createTenants(file.writer, 3).map(({ address }) => address)
   // At the first one's time and behind it: at the second one's place.
-  const event = {
-    address: { seq: first.seq, tail: 'bfff-ffffffffffff' },
-    row: eventRow(newEventWith({ tenant: 'moved' })),
-    status: 0,
-    acknowledgedAtUs: null,
-  }
-  expect(run(file.writer, { type: 'importEvents', input: { workspaceId: WORKSPACE, events: [event] } })).toEqual([['written']])
+  importAmong(file.writer, addresses, newEventWith({ tenant: 'moved' }))
   createTenants(file.writer, 1)
   await file.expectWholeIndex()
 })

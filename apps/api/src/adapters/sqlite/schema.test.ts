@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
 import type { EventFilter } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
+import { temporaryDirectory } from '../../testing/temporary-directory.ts'
 import {
   createdIds,
   idsOf,
@@ -32,8 +32,7 @@ const CURSOR_KEY = '030a11181f262d343b424950575e656c737a81888f969da4abb2b9c0c7ce
 /** A file as the program of that schema has left it. */
 function fileOf(schema: (typeof SCHEMAS)[number]): { directory: string; path: string } {
   const sql = readFileSync(new URL(`./schema-${schema}.sql`, import.meta.url), 'utf8')
-  const directory = mkdtempSync(join(tmpdir(), 'triggers-schema-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = temporaryDirectory()
   const path = join(directory, 'triggers.db')
   const db = new DatabaseSync(path)
   db.exec(`PRAGMA journal_mode = WAL; ${sql}`)

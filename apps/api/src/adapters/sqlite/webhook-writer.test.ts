@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
+import { temporaryDirectory } from '../../testing/temporary-directory.ts'
 import {
   anyUuid,
   createdIds,
@@ -23,12 +22,6 @@ import { webhookRow } from './webhook-row.ts'
 import { openWriter } from './writer.ts'
 
 const TIMES = { nowUs: 1_763_712_000_000_000, eventsExpiredUs: 0, keysExpiredUs: 0 }
-
-function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'triggers-webhooks-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
 
 async function temporaryStore() {
   const directory = temporaryDirectory()

@@ -1,22 +1,16 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
 import { StoreUnavailableError } from '../../ports.ts'
 import { FakeClock } from '../../testing/fake-clock.ts'
+import { temporaryDirectory } from '../../testing/temporary-directory.ts'
 import { createdIds, newEvent, newEventWith, newWorkspace, query } from '../conformance/harness.ts'
 import { openDatabase } from './database.ts'
 import { eventRow } from './event-row.ts'
 import { migrate } from './schema.ts'
 import { openSqliteStore } from './store.ts'
 import { openWriter, Writer } from './writer.ts'
-
-function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'triggers-writer-'))
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return directory
-}
 
 const TIMES = { nowUs: 1_763_712_000_000_000, eventsExpiredUs: 0, keysExpiredUs: 0 }
 
